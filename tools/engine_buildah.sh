@@ -50,6 +50,7 @@ image_build() { # stage image
 
 in_root() { # root user data-dir [NAME=VALUE...] command...: the mounts live as long as the command and what it leaves behind
     local root
+    [ "$2" != owner ] || set -- "$1" root "${@:3}"
     root=$(store mount "$1")
     mkdir -p "$root/data" "$root/src"
     unshare --mount --propagation private sh -ec '

@@ -1,11 +1,13 @@
 #!/bin/bash
-# Drives the environment: tools/env.sh [-i dev|test] [-u postgres|root] VERB [ARGUMENT...]; `make help` lists the verbs.
+# Drives the environment: tools/env.sh [-i dev|test] [-u postgres|root|owner] VERB [ARGUMENT...]; `make help` lists the verbs.
 #   root      a system made from the Dockerfile, entered by `exec`: the checkout is /src, the server's files are /data
 #   instance  a root with its own server, port and data: dev is kept, test is made afresh by every test run
+#   owner     whoever owns the checkout: the user for commands that write into it
 # The built system lies in HARTONOMOUS_CACHE, shared by all checkouts; servers' data in .hartonomous/ of the checkout.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$here")
+cd "$checkout"
 state=$checkout/.hartonomous
 cache=${HARTONOMOUS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartonomous}
 path=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -62,14 +64,18 @@ enter() { # user command...
 }
 server() { enter root /src/tools/server.sh "$@"; }
 
-# Called under the lock. A root is replaced when the Dockerfile changed; its server stops first, the data stay.
+build() { # image
+    image_exists "$1" && return
+    say "building the $(stage) (once; some minutes)"
+    image_build "$(stage)" "$1"
+}
+
+# A root is replaced when the Dockerfile changed; its server stops first, the data stay.
 make_root() {
     local image
     image=$(image)
-    if ! image_exists "$image"; then
-        say "building the system (once; minutes)"
-        image_build "$(stage)" "$image"
-    fi
+    [ -e "$state/$instance/port" ] || choose_port
+    image_exists "$image" || locked_cache build "$image"
     if [ "$(cat "$state/$instance/image" 2>/dev/null)" = "$image" ] && root_exists "$(root_name)"; then return; fi
     stop
     root_remove "$(root_name)"
@@ -92,20 +98,35 @@ start() { # server settings...
 
 prepare() { # server settings...
     make_root
-    [ -e "$state/$instance/port" ] || choose_port
+    enter postgres test -r Makefile || die "the server cannot read the checkout: chmod -R go+rX '$checkout'"
     install_code
     start "$@"
     server setup
 }
 
-locked() {
+with_lock() { # file command...
     mkdir -p "$cache" "$(data_dir)"
     (
         flock 9
-        "$@" 9>&-
-    ) 9>"$state/$instance/lock"
+        "${@:2}" 9>&-
+    ) 9>"$1"
 }
-locked_cache() { (flock 9; "$@" 9>&-) 9>"$cache/lock"; }
+locked() { with_lock "$state/$instance/lock" "$@"; }
+locked_cache() { with_lock "$cache/lock" "$@"; }
+
+# A server as new, on settings that are fast rather than durable; it ends with this script.
+fresh_test_server() {
+    instance=test
+    trap 'locked stop' EXIT
+    locked wipe
+    locked prepare -c fsync=off
+    enter postgres psql -qX -c 'create extension pgtap' -c 'create extension plpgsql_check'
+}
+wipe() {
+    make_root
+    stop
+    enter root find /data -mindepth 1 -delete
+}
 
 # ---- verbs
 verb_up() {
@@ -121,6 +142,57 @@ verb_recreate() {
 }
 verb_dsn() { dsn; }
 verb_exec() { enter $user "$@"; }
+
+verb_demo() {
+    verb_up
+    enter postgres bash tools/demo.sh "$@"
+}
+
+verb_test() { # [pgtap|pytest] argument...
+    fresh_test_server
+    enter postgres bash tools/test.sh "$@"
+}
+verb_check() {
+    fresh_test_server
+    enter owner bash tools/check.sh
+}
+verb_docs() {
+    fresh_test_server
+    enter owner python3 tools/docs.py
+}
+
+# Benchmarks run in the test root, where the rivals are, against the development server and its data.
+verb_bench() { # [NAME [argument...]]
+    local dsn scripts
+    verb_up
+    dsn=$(dsn)
+    instance=test
+    locked make_root
+    scripts=(bench/*.py)
+    if [ $# -gt 0 ]; then
+        scripts=("bench/${1//-/_}.py")
+        shift
+    fi
+    for script in "${scripts[@]}"; do
+        enter owner env -u PGHOST -u PGPORT HARTONOMOUS_DSN="$dsn" PYTHONPATH=/src/client:/src/plpython python3 "$script" "$@"
+    done
+}
+
+verb_image() {
+    locked_cache image_build server localhost/hartonomous/server:latest
+    say "built localhost/hartonomous/server:latest"
+}
+verb_clean() {
+    for instance in dev test; do
+        locked stop
+        root_remove "$(root_name)"
+    done
+    rm -rf "$state"
+}
+verb_purge() {
+    verb_clean
+    engine_purge
+}
 
 while getopts i:u: option; do
     case $option in

@@ -1,4 +1,5 @@
 -- Brings a running server to the state everything expects; safe to repeat.
+\o /dev/null
 set client_min_messages = warning;
 create extension if not exists pg_cron;
 select 'create database hartonomous' where not exists (select from pg_database where datname = 'hartonomous') \gexec

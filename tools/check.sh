@@ -1,0 +1,22 @@
+#!/bin/bash
+# Runs inside the test root: every check, also after one has failed.
+set -uo pipefail
+shopt -s nullglob
+script=/tmp/hartonomous-build/hartonomous--$(python3 build.py --version).sql
+failed=()
+
+check() { # name command...
+    echo "== $1"
+    "${@:2}" || failed+=("$1")
+}
+
+check ruff ruff check --no-cache .
+check "types of the server package" mypy --cache-dir=/tmp/mypy build.py plpython/hartonomous_server tools/*.py
+check "types of the client" mypy --cache-dir=/tmp/mypy --python-version 3.10 client/hartonomous
+check pgspot pgspot "$script"
+check docs python3 tools/docs.py --check
+check layering python3 tools/layering.py
+
+[ ${#failed[@]} = 0 ] && echo "all checks passed" && exit
+echo "failed: ${failed[*]}"
+exit 1
