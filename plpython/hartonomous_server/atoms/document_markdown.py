@@ -1,0 +1,20 @@
+"""Markdown (CommonMark with tables) to sections of blocks, by way of HTML."""
+
+from __future__ import annotations
+
+from markdown_it import MarkdownIt
+
+from hartonomous_server import errors
+from hartonomous_server.atoms import document_html
+from hartonomous_server.atoms.document_pack import Section
+
+MAX_NESTING = 100  # the renderer leaves out what is nested deeper
+
+
+def parse(content: str, target: int) -> tuple[str, list[Section]]:
+    """The title, which is the first heading, and the sections of a document."""
+    markdown = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+    tokens = markdown.parse(content)
+    if max((token.level for token in tokens), default=0) >= MAX_NESTING - 1:
+        raise errors.DocumentMalformed(f"markdown is nested {MAX_NESTING} deep, expected less")
+    return document_html.parse(markdown.renderer.render(tokens, markdown.options, {}), target)
