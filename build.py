@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 SQL = ROOT / "sql"
 ONCE = ("types", "tables")
-PHASES = ("types", "kernel", "tables", "functions", "views")
+PHASES = ("types", "kernel", "tables", "views", "functions")
 
 
 def version() -> str:
@@ -45,8 +45,8 @@ def check_nothing_forgotten() -> None:
 
 
 def text(skip: tuple[str, ...] = ()) -> str:
-    return "\n".join(
-        f"-- {path.relative_to(ROOT)}\n{path.read_text().rstrip()}\n" for phase, path in parts() if phase not in skip
+    return SEARCH_PATH + "".join(
+        f"\n-- {path.relative_to(ROOT)}\n{path.read_text().rstrip()}\n" for phase, path in parts() if phase not in skip
     )
 
 
@@ -64,9 +64,9 @@ def assemble(out: Path, share: str) -> None:
         (out / name).write_text(substitute(script, release, f"{share}/hartonomous/{release}"))
 
     shutil.copyfile(ROOT / "extension.control", out / "hartonomous.control")
-    write(f"hartonomous--{current}.sql", text(), current)
+    write(f"hartonomous--{current}.sql", INSTALL + text(), current)
     for delta in sorted((SQL / "updates").glob(f"*--{current}.sql")):
-        write(f"hartonomous--{delta.name}", f"{delta.read_text()}\n{text(skip=ONCE)}", current)
+        write(f"hartonomous--{delta.name}", f"{SEARCH_PATH}{delta.read_text()}\n{text(skip=ONCE)}", current)
     for frozen in sorted((SQL / "released").glob("hartonomous--*.sql")):
         write(frozen.name, frozen.read_text(), frozen.stem.split("--")[1])
 

@@ -1,0 +1,78 @@
+"""Structured deterministic identity: an atom's place follows from its modality, its bytes and, for private content, its tenant.
+
+x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits a locality feature:
+      x the first 29 bits of the content (common prefixes are near), y its length on a logarithmic scale (as a float32's bits).
+z, m: 31 bits each of SHA-256 of the content, mixed with the tenant unless the tenant is 0 (public, portable).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hartonomous_server.atoms import hilbert
+from hartonomous_server.blas import numpy
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FEATURE_BITS = 29
+COLLECTION_ZM, POINT_ZM = 7 | 0xC0000000, 1 | 0xC0000000  # EWKB type codes with Z and M flags
+
+
+@dataclass
+class Identities:
+    """Places of n atoms: hashes (n of 32 bytes), xyzm (n, 4) int64, h (n, 3) int64 = h_xy, h_yz, h_zm."""
+
+    hashes: list[bytes]
+    xyzm: np.ndarray
+    h: np.ndarray
+
+    def keys(self) -> list[list[int]]:
+        """The three key columns as lists, for array parameters."""
+        return self.h.T.tolist()
+
+
+def identify(contents: Sequence[bytes], modality: int, tenant: int) -> Identities:
+    """Identities of contents of one modality (0 .. 15) for a tenant."""
+    np = numpy()
+    hashes = [hashlib.sha256(content).digest() for content in contents]
+    places = hashes if tenant == 0 else [hashlib.sha256(struct.pack(">i", tenant) + h).digest() for h in hashes]
+    zone_x, zone_y = hilbert.decode(np.array([modality]), order=2)
+    prefix = np.frombuffer(b"".join(content[:4].ljust(4, b"\0") for content in contents), ">u4").astype(np.int64)
+    length = np.array([len(content) for content in contents], "<f4").view("<u4").astype(np.int64)
+    digest = np.frombuffer(b"".join(places), ">u4").reshape(-1, 8).astype(np.int64)
+    xyzm = np.empty((len(contents), 4), np.int64)
+    xyzm[:, 0] = (zone_x << FEATURE_BITS) | (prefix >> 3)
+    xyzm[:, 1] = (zone_y << FEATURE_BITS) | (length >> 2)
+    xyzm[:, 2] = digest[:, 0] >> 1
+    xyzm[:, 3] = digest[:, 1] >> 1
+    return Identities(hashes, xyzm, keys_of(xyzm))
+
+
+def keys_of(xyzm: np.ndarray) -> np.ndarray:
+    """Hilbert keys (n, 3) of places (n, 4)."""
+    np = numpy()
+    return np.stack([hilbert.encode(xyzm[:, i], xyzm[:, i + 1]) for i in range(3)], axis=1)
+
+
+def _point_type() -> np.dtype:
+    np = numpy()
+    return np.dtype([("order", "u1"), ("type", "<u4"), ("xyzm", "<f8", 4)])
+
+
+def to_ewkb(places: np.ndarray) -> bytes:
+    """GEOMETRYCOLLECTION ZM of the points places (n, 4), in order, as EWKB."""
+    np = numpy()
+    points = np.empty(len(places), _point_type())
+    points["order"], points["type"], points["xyzm"] = 1, POINT_ZM, places
+    return struct.pack("<BII", 1, COLLECTION_ZM, len(places)) + points.tobytes()
+
+
+def from_ewkb(image: bytes) -> np.ndarray:
+    """Places (n, 4) int64 of the points of a GEOMETRYCOLLECTION ZM in EWKB."""
+    np = numpy()
+    return np.frombuffer(image, _point_type(), offset=9)["xyzm"].astype(np.int64)

@@ -1,0 +1,100 @@
+"""Ingest: contents and documents become artifacts, their bytes atoms, their places of origin occurrences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hartonomous_server.atoms import content, document, identity
+from hartonomous_server.db import query
+
+TEXT = 1  # modality code
+
+
+@dataclass
+class Stored:
+    artifact_ids: list[int]
+    hashes: list[bytes]
+    created: int = 0
+    atoms: int = 0
+
+
+def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
+                source_uris: Sequence[str | None] | None, metadata: Sequence[str | None] | None,
+                canonical_texts: Sequence[str | None] | None) -> list[int]:
+    """Artifact ids of contents, in order. metadata: JSON texts."""
+    if not contents:
+        return []
+    stored = _store(db, tenant, modality, subtype, contents, canonical_texts or [None] * len(contents))
+    given = source_uris or [None] * len(contents)
+    uris = [uri or f"urn:sha256:{digest.hex()}" for uri, digest in zip(given, stored.hashes, strict=True)]
+    changed = _occurrences(db, tenant, None, stored.artifact_ids, uris, metadata or ["{}"] * len(contents))
+    if stored.created or changed:
+        _log(db, tenant, uris[0] if len(uris) == 1 else None, stored)
+    return stored.artifact_ids
+
+
+def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str) -> int:
+    """Artifact id of a document, its passages stored beside it and its earlier version replaced."""
+    previous = query(db, "select artifact_id from hartonomous._document_current($1, $2)", ("int", tenant), ("text", uri))
+    split = document.split(text, format)
+    page = _store(db, tenant, TEXT, format, [text.encode()], [None])
+    page_id = page.artifact_ids[0]
+    bodies = [passage.text for passage in split.passages]
+    passages = _store(db, tenant, TEXT, "passage", [body.encode() for body in bodies], bodies)
+
+    ids = [page_id, *passages.artifact_ids]
+    uris = [uri, *(f"{uri}#{passage.anchor}" if passage.anchor else uri for passage in split.passages)]
+    notes = [{**json.loads(metadata), "title": split.title}]
+    notes += [{**notes[0], "heading_path": list(p.heading_path), "anchor": p.anchor, "position": p.position} for p in split.passages]
+    changed = _occurrences(db, tenant, uri, ids, uris, [json.dumps(note) for note in notes])
+    retired = query(db, "select hartonomous._document_retire($1, $2, $3, $4) as n",
+                    ("int", tenant), ("text", uri), ("bigint[]", ids), ("text[]", uris))[0]["n"]
+    _edges(db, tenant, page_id, passages.artifact_ids, [row["artifact_id"] for row in previous])
+    if page.created or passages.created or changed or retired:
+        _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, page.atoms + passages.atoms), retired)
+    return page_id
+
+
+def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
+           texts: Sequence[str | None]) -> Stored:
+    """Finds or creates artifacts; only whoever creates one stores its atoms, so references are counted once."""
+    if not contents:
+        return Stored([], [])
+    ids = identity.identify(contents, modality, tenant)
+    rows = query(
+        db, "select ord, artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9) order by ord",
+        ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
+        ("bigint[]", [len(item) for item in contents]), *(("bigint[]", key) for key in ids.keys()), ("text[]", list(texts)),
+    )
+    first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
+    new = sorted(first.values())
+    atoms = content.put(db, tenant, modality, [contents[i] for i in new],
+                        identity.Identities([ids.hashes[i] for i in new], ids.xyzm[new], ids.h[new])) if new else 0
+    return Stored([row["artifact_id"] for row in rows], ids.hashes, len(new), atoms)
+
+
+def _occurrences(db: Any, tenant: int, document_uri: str | None, ids: Sequence[int], uris: Sequence[str],
+                 metadata: Sequence[str | None]) -> int:
+    return query(db, "select hartonomous._source_put($1, $2, $3, $4, $5) as n", ("int", tenant), ("text", document_uri),
+                 ("bigint[]", list(ids)), ("text[]", list(uris)), ("jsonb[]", list(metadata)))[0]["n"]
+
+
+def _edges(db: Any, tenant: int, page_id: int, passage_ids: Sequence[int], previous_ids: Sequence[int]) -> None:
+    """Passages are components of their page; a page is derived from the version it replaces."""
+    put_nodes = "select hartonomous._graph_node_put($1, 'artifact', $2)"
+    put_edges = "select hartonomous._graph_edge_put($1, 'artifact', $2, $3, 'artifact', $4)"
+    passages = sorted(set(passage_ids) - {page_id})
+    replaced = [previous for previous in previous_ids if previous != page_id]
+    query(db, put_nodes, ("int", tenant), ("bigint[]", [page_id, *passages]))
+    for sources, relation, targets in ((passages, "ComponentOf", [page_id] * len(passages)),
+                                       ([page_id] * len(replaced), "DerivedFrom", replaced)):
+        query(db, put_edges, ("int", tenant), ("bigint[]", sources), ("text", relation), ("bigint[]", targets))
+
+
+def _log(db: Any, tenant: int, uri: str | None, stored: Stored, retired: int = 0) -> None:
+    query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6)", ("int", tenant), ("text", uri),
+          ("bigint", stored.created), ("bigint", len(set(stored.artifact_ids)) - stored.created), ("bigint", stored.atoms),
+          ("bigint", retired))

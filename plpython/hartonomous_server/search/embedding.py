@@ -1,0 +1,51 @@
+"""Embeddings of artifacts: from their texts to stored vectors, places and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hartonomous_server.blas import numpy
+from hartonomous_server.db import query
+from hartonomous_server.inference import engine
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[int]) -> int:
+    """Embeds what has no current embedding among artifacts of a tenant; returns how many were stored."""
+    rows = query(db, "select artifact_id, input from hartonomous._embedding_stale($1, $2) where artifact_id = any ($3)"
+                     " order by artifact_id", ("int", tenant), ("bigint", model_id), ("bigint[]", list(artifact_ids)))
+    if not rows:
+        return 0
+    batch = engine.embed(db, model_id, [row["input"] for row in rows])
+    request = batch.record(db, tenant, "embed_artifacts")
+    places = batch.vectors.astype(float) @ basis(batch.state_hash, batch.vectors.shape[1])
+    return query(
+        db, "select hartonomous._embedding_put($1, $2, $3, $4, $5, $6, $7, $8, $9) as n",
+        ("int", tenant), ("bigint", model_id), ("bigint", request), ("bigint[]", [row["artifact_id"] for row in rows]),
+        ("bytea[]", batch.images()), ("bytea[]", [hashlib.sha256(text.encode()).digest() for text in batch.texts]),
+        *(("double precision[]", places[:, axis].tolist()) for axis in range(3)),
+    )[0]["n"]
+
+
+def project(db: Any, model_id: int, image: bytes) -> list[float]:
+    """Place of one vector, given in binary form: int16 dimensions, int16 0, float32 components, all big-endian."""
+    vector = numpy().frombuffer(image, ">f4", offset=4).astype(float)
+    state = query(db, "select state_hash from hartonomous.model where model_id = $1", ("bigint", model_id))[0]["state_hash"]
+    return (vector @ basis(state, len(vector))).tolist()
+
+
+def basis(state_hash: bytes, dimensions: int) -> np.ndarray:
+    """Three orthonormal directions (dimensions, 3), a function of the model's state alone.
+
+    Distances to four landmarks place a vector in three dimensions exactly as an orthogonal projection does; these
+    directions are random, so that places do not depend on the order in which artifacts were embedded.
+    """
+    np = numpy()
+    seed = np.random.RandomState(np.frombuffer(state_hash, "<u4"))  # the legacy generator's stream never changes
+    directions, triangle = np.linalg.qr(seed.standard_normal((dimensions, min(3, dimensions))))
+    directions *= np.sign(np.diag(triangle))
+    return np.pad(directions, ((0, 0), (0, 3 - directions.shape[1])))

@@ -1,0 +1,2 @@
+-- hartonomous @version@
+\echo Use "create extension hartonomous cascade" to load this file. \quit

@@ -1,0 +1,41 @@
+create or replace function hartonomous.tenant_create(name text) returns int
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    created int;
+begin
+    if coalesce(tenant_create.name, '') = '' then
+        raise exception 'tenant name is empty' using errcode = '22023', hint = 'give a name such as ''acme''';
+    end if;
+    insert into hartonomous.tenant (name) values (tenant_create.name) returning tenant_id into created;
+    return created;
+exception when unique_violation then
+    raise exception 'tenant "%" exists already', tenant_create.name
+        using errcode = '23505', hint = 'choose another name, or map a role to it with hartonomous.tenant_role_add';
+end
+$$;
+comment on function hartonomous.tenant_create(text) is
+'Creates a tenant and returns its id. Errors: 22023 empty name, 23505 name taken.';
+
+create or replace function hartonomous.tenant_role_add(tenant_id int, role_name name) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    if not exists (select from pg_roles where rolname = tenant_role_add.role_name) then
+        raise exception 'role "%" does not exist', tenant_role_add.role_name
+            using errcode = '42704', hint = format('create role %I login', tenant_role_add.role_name);
+    end if;
+    if not exists (select from hartonomous.tenant as t where t.tenant_id = tenant_role_add.tenant_id) then
+        raise exception 'tenant % does not exist', tenant_role_add.tenant_id
+            using errcode = '22023', hint = 'create it with hartonomous.tenant_create(name)';
+    end if;
+    insert into hartonomous.tenant_role (role_name, tenant_id)
+    values (tenant_role_add.role_name, tenant_role_add.tenant_id)
+    on conflict (role_name) do update set tenant_id = excluded.tenant_id
+    where tenant_role.tenant_id <> excluded.tenant_id;
+end
+$$;
+comment on function hartonomous.tenant_role_add(int, name) is
+'Makes a database role act for a tenant; moves it when it acted for another. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';

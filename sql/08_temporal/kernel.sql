@@ -1,0 +1,141 @@
+create or replace function hartonomous._transaction_time(transaction_id xid8) returns timestamptz
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    return coalesce(
+        (select t.committed_at from hartonomous.transaction_time as t
+         where t.transaction_id = _transaction_time.transaction_id),
+        case when pg_xact_status(_transaction_time.transaction_id) = 'committed'
+             then pg_xact_commit_timestamp(_transaction_time.transaction_id::xid) end);
+end
+$$;
+comment on function hartonomous._transaction_time(xid8) is
+'Commit time of a transaction; NULL while it runs, when it rolled back, or when the server no longer knows. Needs track_commit_timestamp = on.';
+
+create or replace function hartonomous._version_stamp() returns trigger
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    new.sys_begin := pg_current_xact_id();
+    return new;
+end
+$$;
+comment on function hartonomous._version_stamp() is
+'Row trigger: stamps the new version of a row with the transaction that writes it.';
+
+create or replace function hartonomous._version_keep() returns trigger
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+begin
+    -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
+    execute format('insert into %s select o.*, pg_current_xact_id() from old_rows as o where o.sys_begin <> pg_current_xact_id()',
+                   (select v.history from hartonomous.versioned_table as v where v.relation = tg_relid));
+    return null;
+end
+$$;
+comment on function hartonomous._version_keep() is
+'Statement trigger: moves replaced and deleted versions to the history table, one insert per statement.';
+
+create or replace function hartonomous._version_truncate() returns trigger
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    raise exception 'table % is system-versioned and cannot be truncated', tg_relid::regclass
+        using errcode = '0A000', hint = 'use delete: it keeps the history';
+end
+$$;
+comment on function hartonomous._version_truncate() is 'Statement trigger: refuses TRUNCATE, which no history could follow.';
+
+create or replace function hartonomous.system_versioning_add(relation regclass) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    space   text;
+    base    text;
+    history text;
+    item    text;
+    columns text;
+begin
+    select n.nspname, c.relname into strict space, base
+    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where c.oid = relation;
+    history := format('%I.%I', space, base || '_history');
+    if to_regclass(history) is not null then
+        return;
+    end if;
+    execute format('alter table %s add column sys_begin xid8 not null default pg_current_xact_id()', relation);
+    execute format('create table %s (like %s, sys_end xid8 not null)', history, relation);
+    execute format('create index on %s (sys_end, sys_begin)', history);
+    insert into hartonomous.versioned_table values (relation, history::regclass);
+    execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
+    foreach item in array array['update', 'delete'] loop
+        execute format('create trigger version_keep_%s after %1$s on %s referencing old table as old_rows
+                        for each statement execute function hartonomous._version_keep()', item, relation);
+    end loop;
+    execute format('create trigger version_truncate before truncate on %s execute function hartonomous._version_truncate()', relation);
+
+    -- the table's columns, without the bookkeeping, in both relations
+    select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum),
+           string_agg(format('v.%I', a.attname), ', ' order by a.attnum)
+    into columns, item
+    from pg_attribute as a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attname <> 'sys_begin';
+    perform hartonomous._version_readers(format('%I', space), base, relation::text, history, columns, item);
+end
+$$;
+comment on function hartonomous.system_versioning_add(regclass) is
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Repeating the call changes nothing. The caller owns the table.';
+
+create or replace function hartonomous._version_readers(
+    space text, base text, relation text, history text, columns text, picked text) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    -- one row per version with the times of the two transactions that bound it; few transactions, many rows
+    versions constant text := format($q$
+        with v as (select *, null::xid8 as sys_end from %1$s union all select * from %2$s),
+             t as materialized (select x, hartonomous._transaction_time(x) as at
+                  from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x))
+        select %3$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
+        from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history, picked);
+    reader record;
+begin
+    for reader in
+        select * from (values
+            ('__all',            '',                          'where b.at is not null'),
+            ('__as_of',          'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1)'),
+            ('__between',        'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1)'),
+            ('__as_of_snapshot', 's pg_snapshot',             'where pg_visible_in_snapshot(v.sys_begin, $1)
+                                                               and (v.sys_end is null or not pg_visible_in_snapshot(v.sys_end, $1))')
+        ) as r (suffix, arguments, condition)
+    loop
+        execute format('create or replace function %s.%I(%s) returns table (%s, valid_from timestamptz, valid_to timestamptz)
+                        language sql stable parallel safe set search_path = pg_catalog, pg_temp as %L',
+                       space, base || reader.suffix, reader.arguments, columns, versions || ' ' || reader.condition);
+    end loop;
+end
+$$;
+comment on function hartonomous._version_readers(text, text, text, text, text, text) is
+'Creates the four functions that read a versioned table as of a time, a snapshot, a span, or whole.';
+
+create or replace function hartonomous.transaction_time_resolve() returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    versioned record;
+    resolved  bigint := 0;
+    added     bigint;
+begin
+    for versioned in select v.relation, v.history from hartonomous.versioned_table as v order by v.relation loop
+        execute format('insert into hartonomous.transaction_time
+                        select x, hartonomous._transaction_time(x)
+                        from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)
+                        where hartonomous._transaction_time(x) is not null
+                        on conflict do nothing', versioned.relation, versioned.history);
+        get diagnostics added = row_count;
+        resolved := resolved + added;
+    end loop;
+    return resolved;
+end
+$$;
+comment on function hartonomous.transaction_time_resolve() is
+'Stores the commit times of all transactions that bound versions of rows, and returns how many were new. Run it before a dump and now and then: the server forgets commit times when it freezes rows.';

@@ -1,0 +1,141 @@
+create or replace function hartonomous._artifact_root(
+    tenant_id int, artifact_id bigint,
+    out h_xy bigint, out h_yz bigint, out h_zm bigint, out content_hash bytea, out content_length bigint)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    select a.h_xy, a.h_yz, a.h_zm, a.content_hash, a.content_length
+    into h_xy, h_yz, h_zm, content_hash, content_length
+    from hartonomous.artifact as a
+    where a.artifact_id = _artifact_root.artifact_id and a.tenant_id in (0, _artifact_root.tenant_id) and a.deleted_at is null;
+    if not found then
+        raise exception 'no artifact %', _artifact_root.artifact_id using errcode = 'ZH010',
+            hint = 'hartonomous.search and hartonomous.artifact list what your tenant has; deleted ones come back with artifact_restore';
+    end if;
+end
+$$;
+comment on function hartonomous._artifact_root(int, bigint) is
+'Root atom of a live artifact of the tenant or of tenant 0; ZH010 otherwise, the same for another tenant''s id as for a missing one.';
+
+create or replace function hartonomous.content(artifact_id bigint) returns bytea
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('content');
+    root   record;
+begin
+    if artifact_id is null then
+        return null;
+    end if;
+    root := hartonomous._artifact_root(tenant, artifact_id);
+    return hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash);
+end
+$$;
+comment on function hartonomous.content(bigint) is
+'Bytes of an artifact, put together from its atoms and checked against its SHA-256. NULL in gives NULL; ZH010 no such artifact, ZH013 damaged.';
+
+create or replace function hartonomous._content(h_xy bigint, h_yz bigint, h_zm bigint, content_hash bytea) returns bytea
+language plpython3u stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import content
+return content.read(plpy, h_xy, h_yz, h_zm, content_hash)
+$$;
+comment on function hartonomous._content(bigint, bigint, bigint, bytea) is 'Bytes of the atom at a place; ZH013 unless they have the given SHA-256.';
+
+create or replace function hartonomous.content_slice(artifact_id bigint, start bigint, length int) returns bytea
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if start < 0 or length < 0 then
+        raise exception 'slice (%, %) is negative', start, length using errcode = '22011', hint = 'start counts from 0';
+    end if;
+    return substr(hartonomous.content(artifact_id), least(start, 2147483646)::int + 1, length);
+end
+$$;
+comment on function hartonomous.content_slice(bigint, bigint, int) is
+'length bytes of an artifact from byte start (from 0), fewer at the end. NULL in gives NULL; 22011 negative, ZH010 no such artifact.';
+
+create or replace function hartonomous.artifact_delete(artifact_id bigint) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('artifact_delete');
+begin
+    update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
+    where a.artifact_id = artifact_delete.artifact_id and a.tenant_id = tenant and a.deleted_at is null;
+    if not found then
+        perform hartonomous._artifact_root(tenant, artifact_delete.artifact_id);
+        raise exception 'artifact % is public and not yours to delete', artifact_delete.artifact_id using errcode = 'ZH002';
+    end if;
+end
+$$;
+comment on function hartonomous.artifact_delete(bigint) is
+'Soft-deletes an artifact of the caller''s tenant; artifact_restore brings it back. Errors: ZH010 no such artifact, ZH002 public.';
+
+create or replace function hartonomous.artifact_restore(artifact_id bigint) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('artifact_delete');
+begin
+    update hartonomous.artifact as a set deleted_at = null, updated_at = now()
+    where a.artifact_id = artifact_restore.artifact_id and a.tenant_id = tenant and a.deleted_at is not null;
+    if not found then
+        perform hartonomous._artifact_root(tenant, artifact_restore.artifact_id);
+    end if;
+exception when unique_violation then
+    raise exception 'artifact % was ingested again since it was deleted', artifact_restore.artifact_id
+        using errcode = '23505', hint = 'use the artifact that has its content now';
+end
+$$;
+comment on function hartonomous.artifact_restore(bigint) is
+'Undoes artifact_delete; a live artifact stays as it is. Errors: ZH010 no such artifact, 23505 the same content was ingested again.';
+
+create or replace function hartonomous.artifact_show(artifact_ids bigint[])
+returns table (artifact_id bigint, modality text, subtype text, source_uri text, metadata jsonb, content_hash bytea, canonical_text text)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('content');
+begin
+    return query
+    select a.artifact_id, m.name, a.subtype, s.source_uri, s.metadata, a.content_hash, a.canonical_text
+    from unnest(artifact_ids) with ordinality as i (artifact_id, ord)
+    join hartonomous.artifact as a on a.artifact_id = i.artifact_id and a.tenant_id in (0, tenant) and a.deleted_at is null
+    join hartonomous.modality as m on m.modality = a.modality
+    left join hartonomous.artifact_source as s on s.artifact_id = a.artifact_id
+    order by i.ord, s.source_uri;
+end
+$$;
+comment on function hartonomous.artifact_show(bigint[]) is
+'One row per occurrence of the artifacts that the caller may see, in the given order.';
+
+create or replace function hartonomous._document_current(tenant_id int, document_uri text) returns table (artifact_id bigint)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select s.artifact_id
+    from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
+    where s.tenant_id = _document_current.tenant_id and s.document_uri = _document_current.document_uri
+      and s.source_uri = _document_current.document_uri and not s.metadata ? 'position' and a.deleted_at is null;
+end;
+comment on function hartonomous._document_current(int, text) is 'The artifact that holds a document as last ingested.';
+
+create or replace function hartonomous._ingestion_log_put(
+    tenant_id int, source_uri text, artifacts_created bigint, artifacts_shared bigint, atoms_created bigint, retired bigint)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    insert into hartonomous.ingestion_log
+        (tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired, started_at, duration)
+    values (_ingestion_log_put.tenant_id, _ingestion_log_put.source_uri, _ingestion_log_put.artifacts_created,
+            _ingestion_log_put.artifacts_shared, _ingestion_log_put.atoms_created, _ingestion_log_put.retired,
+            statement_timestamp(), clock_timestamp() - statement_timestamp());
+end;
+comment on function hartonomous._ingestion_log_put(int, text, bigint, bigint, bigint, bigint) is 'Writes the log row of an ingesting call.';

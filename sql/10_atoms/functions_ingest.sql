@@ -1,0 +1,186 @@
+create or replace function hartonomous.ingest_many(
+    contents bytea[], modality text, source_uris text[] default null, metadata jsonb[] default null,
+    subtype text default null, canonical_texts text[] default null) returns bigint[]
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    items  constant int := coalesce(cardinality(contents), 0);
+    tenant constant int := hartonomous._permit('ingest', items);
+begin
+    if contents is null or array_position(contents, null) is not null then
+        raise exception 'content is NULL' using errcode = '22004', hint = 'pass every content as bytea; empty content is allowed';
+    end if;
+    if cardinality(source_uris) <> items or cardinality(metadata) <> items or cardinality(canonical_texts) <> items then
+        raise exception 'found % contents, but % source uris, % metadata and % texts', items,
+            coalesce(cardinality(source_uris)::text, 'no'), coalesce(cardinality(metadata)::text, 'no'),
+            coalesce(cardinality(canonical_texts)::text, 'no')
+            using errcode = '22023', hint = 'give one for each content, or omit the argument';
+    end if;
+    return hartonomous._ingest_many(tenant, hartonomous._modality(modality), subtype, contents, source_uris, metadata, canonical_texts);
+end
+$$;
+comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ.';
+
+create or replace function hartonomous._ingest_many(
+    tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
+returns bigint[]
+language plpython3u volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import ingest
+return ingest.ingest_many(plpy, tenant_id, modality, subtype, contents, source_uris, metadata, canonical_texts)
+$$;
+comment on function hartonomous._ingest_many(int, smallint, text, bytea[], text[], jsonb[], text[]) is
+'ingest_many for a tenant, arguments checked.';
+
+create or replace function hartonomous.ingest(
+    content bytea, modality text default 'binary', subtype text default null, source_uri text default null,
+    canonical_text text default null, metadata jsonb default '{}') returns bigint
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select (hartonomous.ingest_many(array[ingest.content], ingest.modality, array[ingest.source_uri], array[ingest.metadata],
+                                    ingest.subtype, array[ingest.canonical_text]))[1];
+end;
+comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id. Errors: see ingest_many.';
+
+create or replace function hartonomous.ingest_text(
+    content text, source_uri text default null, metadata jsonb default '{}', modality text default 'text') returns bigint
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select (hartonomous.ingest_many(array[convert_to(ingest_text.content, 'UTF8')], ingest_text.modality,
+                                    array[ingest_text.source_uri], array[ingest_text.metadata],
+                                    canonical_texts => array[ingest_text.content]))[1];
+end;
+comment on function hartonomous.ingest_text(text, text, jsonb, text) is
+'Stores a text as its UTF-8 bytes, unchanged, and returns its artifact id. Errors: see ingest_many.';
+
+create or replace function hartonomous.ingest_document(
+    source_uri text, content text, format text default 'text', metadata jsonb default '{}') returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit('ingest', 1);
+begin
+    if coalesce(source_uri, '') = '' or content is null then
+        raise exception 'a document needs a source uri and content, found %',
+            case when content is null then 'NULL content' else 'no source uri' end
+            using errcode = '22023', hint = 'ingest_document(source_uri, content, format)';
+    end if;
+    -- versions of one document follow each other
+    perform pg_advisory_xact_lock(hashtextextended('hartonomous.document:' || tenant || ':' || source_uri, 0));
+    return hartonomous._ingest_document(tenant, source_uri, content, format, coalesce(metadata, '{}'));
+end
+$$;
+comment on function hartonomous.ingest_document(text, text, text, jsonb) is
+'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content or unknown format, ZH012 malformed.';
+
+create or replace function hartonomous._ingest_document(tenant_id int, source_uri text, content text, format text, metadata jsonb)
+returns bigint
+language plpython3u volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import ingest
+return ingest.ingest_document(plpy, tenant_id, source_uri, content, format, metadata)
+$$;
+comment on function hartonomous._ingest_document(int, text, text, text, jsonb) is 'ingest_document for a tenant, arguments checked.';
+
+create or replace function hartonomous._artifact_put(
+    tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],
+    h_xy bigint[], h_yz bigint[], h_zm bigint[], texts text[])
+returns table (ord bigint, artifact_id bigint, created boolean)
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    made bigint[];
+begin
+    with input as (
+        select distinct on (i.content_hash) i.*
+        from unnest(_artifact_put.hashes, _artifact_put.lengths, _artifact_put.h_xy, _artifact_put.h_yz, _artifact_put.h_zm,
+                    _artifact_put.texts) with ordinality as i (content_hash, content_length, h_xy, h_yz, h_zm, canonical_text, ord)
+        order by i.content_hash, i.ord
+    ), inserted as (
+        insert into hartonomous.artifact (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, canonical_text)
+        select _artifact_put.tenant_id, _artifact_put.modality, _artifact_put.subtype,
+               i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.canonical_text
+        from input as i
+        where not exists (select from hartonomous.artifact as a where a.tenant_id = _artifact_put.tenant_id
+                          and a.content_hash = i.content_hash and a.deleted_at is null)
+        order by i.content_hash
+        on conflict (tenant_id, content_hash) where deleted_at is null do nothing
+        returning artifact_id
+    )
+    select coalesce(array_agg(artifact_id), '{}') into made from inserted;
+
+    -- content that was first stored as bytes can be given its text later
+    update hartonomous.artifact as a set canonical_text = i.canonical_text, updated_at = now()
+    from unnest(_artifact_put.hashes, _artifact_put.texts) as i (content_hash, canonical_text)
+    where a.tenant_id = _artifact_put.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
+      and a.canonical_text is null and i.canonical_text is not null;
+
+    return query
+    select i.ord, a.artifact_id, a.artifact_id = any (made)
+    from unnest(_artifact_put.hashes) with ordinality as i (content_hash, ord)
+    join hartonomous.artifact as a
+      on a.tenant_id = _artifact_put.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
+    order by i.ord;
+end
+$$;
+comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], text[]) is
+'Finds or creates one artifact per content hash. Of concurrent calls with the same content one creates it, the others wait for it.';
+
+create or replace function hartonomous._source_put(
+    tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[], metadata jsonb[]) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    changed bigint;
+begin
+    insert into hartonomous.artifact_source as s (tenant_id, artifact_id, source_uri, document_uri, metadata)
+    select distinct on (i.artifact_id, i.source_uri)
+           _source_put.tenant_id, i.artifact_id, i.source_uri, _source_put.document_uri, coalesce(i.metadata, '{}')
+    from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata)
+         with ordinality as i (artifact_id, source_uri, metadata, ord)
+    order by i.artifact_id, i.source_uri, i.ord
+    on conflict (artifact_id, source_uri) do update
+    set metadata = excluded.metadata, document_uri = excluded.document_uri
+    where s.metadata <> excluded.metadata or s.document_uri is distinct from excluded.document_uri;
+    get diagnostics changed = row_count;
+    return changed;
+end
+$$;
+comment on function hartonomous._source_put(int, text, bigint[], text[], jsonb[]) is
+'Records where artifacts were found; the same occurrence again changes nothing. Returns the occurrences added or changed.';
+
+create or replace function hartonomous._document_retire(
+    tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[]) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    gone    bigint[];
+    retired bigint;
+begin
+    with removed as (
+        delete from hartonomous.artifact_source as s
+        where s.tenant_id = _document_retire.tenant_id and s.document_uri = _document_retire.document_uri
+          and not exists (select from unnest(_document_retire.artifact_ids, _document_retire.source_uris) as k (artifact_id, source_uri)
+                          where (k.artifact_id, k.source_uri) = (s.artifact_id, s.source_uri))
+        returning s.artifact_id
+    )
+    select array_agg(distinct artifact_id) into gone from removed;
+
+    update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
+    where a.artifact_id = any (gone) and a.deleted_at is null
+      and not exists (select from hartonomous.artifact_source as s where s.artifact_id = a.artifact_id);
+    get diagnostics retired = row_count;
+    return retired;
+end
+$$;
+comment on function hartonomous._document_retire(int, text, bigint[], text[]) is
+'Removes the occurrences of a document''s earlier version that are not among the given ones, and retires artifacts left with none; returns how many.';

@@ -1,0 +1,144 @@
+create or replace function hartonomous.model_commit(model_id bigint) returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    target hartonomous.model;
+    gap    record;
+begin
+    select m.* into target from hartonomous.model as m
+    where m.model_id = model_commit.model_id and m.tenant_id = tenant for update;
+    if not found then
+        raise exception 'no model with id %', model_commit.model_id using errcode = 'ZH020', hint = 'begin with hartonomous.model_begin';
+    elsif target.status = 'ready' then
+        return target.parameters;
+    end if;
+
+    select t.name, t.byte_length, coalesce(sum(c.byte_length), 0) as present, count(*) over () as of_n into gap
+    from hartonomous.model_tensor as t left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
+    where t.model_id = model_commit.model_id
+    group by t.model_tensor_id having coalesce(sum(c.byte_length), 0) <> t.byte_length
+    order by t.name limit 1;
+    if found then
+        raise exception 'tensor "%" has % of % bytes', gap.name, gap.present, gap.byte_length
+            using errcode = 'ZH022', detail = format('%s tensors are incomplete', gap.of_n),
+                  hint = 'put the missing parts with hartonomous.tensor_put; hartonomous.tensor_missing lists them';
+    end if;
+    perform hartonomous._model_finish(model_commit.model_id);
+
+    update hartonomous.model as m
+    set status = 'ready',
+        parameters = (select coalesce(sum(hartonomous._shape_elements(t.shape)), 0) from hartonomous.model_tensor as t
+                      where t.model_id = m.model_id),
+        deployed_at = case when not exists (select from hartonomous.model as o where o.tenant_id = tenant
+                                            and o.kind = m.kind and o.deployed_at is not null) then now() end
+    where m.model_id = model_commit.model_id
+    returning m.* into target;
+    perform hartonomous._model_node(target);
+    return target.parameters;
+end
+$$;
+comment on function hartonomous.model_commit(bigint) is
+'Finishes a model and returns its number of parameters; a tenant''s first model of a kind is deployed at once. Errors: ZH022 a tensor is incomplete or missing, ZH023 a tensor has another shape than the architecture, ZH030 the tokenizer cannot be used.';
+
+create or replace function hartonomous._model_finish(model_id bigint) returns void
+language plpython3u volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.models import loading
+loading.finish(plpy, model_id)
+$$;
+comment on function hartonomous._model_finish(bigint) is
+'Checks a complete model against its architecture and tokenizer, and records the hashes of its tensors and its state.';
+
+create or replace function hartonomous._model_hashes(model_id bigint, names text[], hashes bytea[], state_hash bytea) returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    update hartonomous.model_tensor as t set content_hash = h.content_hash
+    from unnest(_model_hashes.names, _model_hashes.hashes) as h (name, content_hash)
+    where t.model_id = _model_hashes.model_id and t.name = h.name;
+    update hartonomous.model as m set state_hash = _model_hashes.state_hash where m.model_id = _model_hashes.model_id;
+end;
+comment on function hartonomous._model_hashes(bigint, text[], bytea[], bytea) is 'Records the hashes of a model''s tensors and of its state.';
+
+create or replace function hartonomous._model_node(target hartonomous.model) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tensor_ids bigint[];
+    details    jsonb[];
+begin
+    perform hartonomous._graph_node_put(target.tenant_id, 'model', array[target.model_id],
+        array[jsonb_build_object('name', target.name, 'version', target.version, 'parameters', target.parameters,
+                                 'state_hash', encode(target.state_hash, 'hex'))]);
+    select array_agg(t.model_tensor_id order by t.model_tensor_id),
+           array_agg(jsonb_build_object('name', t.name, 'dtype', t.dtype, 'shape', t.shape, 'sha256', encode(t.content_hash, 'hex'))
+                     order by t.model_tensor_id)
+    into tensor_ids, details
+    from hartonomous.model_tensor as t where t.model_id = target.model_id;
+    perform hartonomous._graph_node_put(target.tenant_id, 'model_tensor', tensor_ids, details);
+    perform hartonomous._graph_edge_put(target.tenant_id, 'model', array_fill(target.model_id, array[cardinality(tensor_ids)]),
+                                        'HasTensor', 'model_tensor', tensor_ids);
+end
+$$;
+comment on function hartonomous._model_node(hartonomous.model) is 'Puts a model and its tensors into the provenance graph.';
+
+create or replace function hartonomous._model_own(tenant_id int, model text) returns bigint
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    candidates bigint[] := array(
+        select m.model_id from hartonomous.model as m
+        where m.tenant_id = _model_own.tenant_id and m.name = split_part(model, '@', 1)
+          and split_part(model, '@', 2) in ('', m.version));
+begin
+    if cardinality(candidates) = 0 then
+        raise exception 'your tenant has no model %', coalesce(quote_literal(model), 'NULL')
+            using errcode = 'ZH020', hint = 'select * from hartonomous.model_list()';
+    elsif cardinality(candidates) > 1 then
+        raise exception 'model % has % versions', quote_literal(model), cardinality(candidates)
+            using errcode = '22023', hint = 'name one as name@version';
+    end if;
+    return candidates[1];
+end
+$$;
+comment on function hartonomous._model_own(int, text) is
+'Id of one model of the tenant, finished or not: name when it has one version, else name@version.';
+
+create or replace function hartonomous.model_deploy(model text) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    target constant bigint := hartonomous._model_own(tenant, model);
+begin
+    update hartonomous.model as m set deployed_at = clock_timestamp() where m.model_id = target and m.status = 'ready';
+    if not found then
+        raise exception 'model % is still being loaded', quote_literal(model) using errcode = 'ZH022', hint = 'finish it with hartonomous.model_commit';
+    end if;
+end
+$$;
+comment on function hartonomous.model_deploy(text) is
+'Makes a model the tenant''s default of its kind. Errors: ZH020 no such model, ZH022 not finished.';
+
+create or replace function hartonomous.model_drop(model text) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    target constant bigint := hartonomous._model_own(tenant, model);
+begin
+    delete from hartonomous.model as m where m.model_id = target;
+    delete from hartonomous.tensor_atom as a
+    where a.tenant_id = tenant
+      and not exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = a.tensor_atom_id)
+      and not exists (select from hartonomous.tensor_atom_coefficient_history as h where h.tensor_atom_id = a.tensor_atom_id);
+end
+$$;
+comment on function hartonomous.model_drop(text) is
+'Removes a model, finished or not. Its weights stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. Errors: ZH020 no such model, 23503 embeddings of it are stored.';

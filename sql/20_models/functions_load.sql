@@ -1,0 +1,187 @@
+create or replace function hartonomous.model_begin(
+    name text, architecture text, config jsonb, tokenizer jsonb default null, version text default '1') returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    facts  record;
+    old    record;
+    begun  bigint;
+begin
+    if coalesce(model_begin.name, '') !~ '^[^@\s]+$' or coalesce(model_begin.version, '') !~ '^[^@\s]+$' then
+        raise exception 'model name % and version % must be non-empty, without @ and white space',
+            coalesce(quote_literal(model_begin.name), 'NULL'), coalesce(quote_literal(model_begin.version), 'NULL')
+            using errcode = '22023';
+    end if;
+    select * into facts from hartonomous._architecture(model_begin.architecture, model_begin.config);
+    insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer, dimensions, max_tokens)
+    values (tenant, model_begin.name, model_begin.version, facts.kind, model_begin.architecture, model_begin.config,
+            model_begin.tokenizer, facts.dimensions, facts.max_tokens)
+    on conflict (tenant_id, name, version) do nothing
+    returning model_id into begun;
+    if begun is not null then
+        return begun;
+    end if;
+
+    select m.* into old from hartonomous.model as m
+    where m.tenant_id = tenant and m.name = model_begin.name and m.version = model_begin.version;
+    if old.status <> 'loading' then
+        raise exception 'model %@% exists already', model_begin.name, model_begin.version
+            using errcode = 'ZH021', hint = 'load it under another version, or remove it with hartonomous.model_drop';
+    elsif (old.architecture, old.config, old.tokenizer) is distinct from
+          (model_begin.architecture, model_begin.config, model_begin.tokenizer) then
+        raise exception 'model %@% is being loaded with another configuration', model_begin.name, model_begin.version
+            using errcode = 'ZH021', hint = 'remove the unfinished one with hartonomous.model_drop';
+    end if;
+    return old.model_id;
+end
+$$;
+comment on function hartonomous.model_begin(text, text, jsonb, jsonb, text) is
+'Begins to load a model and returns its id; an unfinished one of the same name, version and configuration is continued. Then tensor_put and model_commit. Errors: ZH021 exists, ZH024 unsupported architecture, ZH025 configuration lacks a key.';
+
+create or replace function hartonomous._architecture(
+    architecture text, config jsonb, out kind text, out dimensions int, out max_tokens int)
+language plpython3u stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.models import loading
+return loading.facts(architecture, config)
+$$;
+comment on function hartonomous._architecture(text, jsonb) is
+'What the configuration says of a model; ZH024 for an unsupported architecture, ZH025 for a configuration that lacks a key.';
+
+create or replace function hartonomous.tensor_put(model_id bigint, tensor text, dtype text, shape int[], start bigint, data bytea)
+returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    tile   constant int := 256 * 1024;
+    total  constant bigint := hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype);
+    target bigint;
+    atoms  bytea[];
+begin
+    if tensor is null or start is null or data is null or shape is null then
+        raise exception 'tensor, shape, start and data must not be NULL' using errcode = '22004';
+    elsif start < 0 or start + octet_length(data) > total then
+        raise exception 'tensor "%": bytes % to % are outside its % bytes', tensor, start, start + octet_length(data), total
+            using errcode = 'ZH023', detail = format('dtype %s, shape %s', dtype, shape);
+    end if;
+    perform hartonomous._model_loading(tenant, tensor_put.model_id);
+    target := hartonomous._tensor_declare(tenant, tensor_put.model_id, tensor, dtype, shape, total);
+
+    -- tiles end at multiples of the tile size within the tensor, whatever parts the caller sends
+    insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
+    select tenant, sha256(p.piece), p.piece
+    from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
+    where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = sha256(p.piece))
+    order by sha256(p.piece)
+    on conflict (tenant_id, content_hash) do nothing;
+
+    insert into hartonomous.tensor_atom_coefficient (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length)
+    select tenant, target, a.tensor_atom_id, p.start, octet_length(p.piece)
+    from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
+    join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = sha256(p.piece)
+    order by p.start
+    on conflict (model_tensor_id, start) do nothing;
+
+    select array_agg(a.content_hash order by c.start) into atoms
+    from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
+    where c.model_tensor_id = target and c.start < tensor_put.start + octet_length(tensor_put.data)
+      and c.start + c.byte_length > tensor_put.start;
+    if atoms is distinct from (select array_agg(sha256(p.piece) order by p.start)
+                               from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p) then
+        raise exception 'tensor "%": bytes % to % overlap a part already put', tensor, start, start + octet_length(data)
+            using errcode = 'ZH023', hint = 'parts must not overlap; the same part again is fine. hartonomous.model_drop begins anew';
+    end if;
+end
+$$;
+comment on function hartonomous.tensor_put(bigint, text, text, int[], bigint, bytea) is
+'Stores a part of a tensor of an unfinished model: little-endian bytes at byte offset start. Parts may come in any order and again. Errors: ZH023 dtype, shape or range do not fit, ZH020 no such model, ZH021 model is finished.';
+
+create or replace function hartonomous._tiles(start bigint, data bytea, tile int) returns table (start bigint, piece bytea)
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select greatest(t.at, _tiles.start),
+           substr(_tiles.data, (greatest(t.at, _tiles.start) - _tiles.start)::int + 1,
+                  (least(t.at + _tiles.tile, _tiles.start + octet_length(_tiles.data)) - greatest(t.at, _tiles.start))::int)
+    from generate_series(_tiles.start / _tiles.tile * _tiles.tile,
+                         _tiles.start + octet_length(_tiles.data) - 1, _tiles.tile) as t (at);
+end;
+comment on function hartonomous._tiles(bigint, bytea, int) is 'Cuts bytes that begin at an offset at the multiples of the tile size.';
+
+create or replace function hartonomous._model_loading(tenant_id int, model_id bigint) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    status text;
+begin
+    -- shared: several sessions may load one model, model_commit waits for them
+    select m.status into status from hartonomous.model as m
+    where m.model_id = _model_loading.model_id and m.tenant_id = _model_loading.tenant_id for share;
+    if status is null then
+        raise exception 'no model with id %', _model_loading.model_id using errcode = 'ZH020', hint = 'begin with hartonomous.model_begin';
+    elsif status <> 'loading' then
+        raise exception 'model % is finished and its tensors cannot be put again', _model_loading.model_id
+            using errcode = 'ZH021', hint = 'load it under another version';
+    end if;
+end
+$$;
+comment on function hartonomous._model_loading(int, bigint) is 'Locks a model that is being loaded, shared; ZH020 or ZH021 otherwise.';
+
+create or replace function hartonomous._tensor_declare(
+    tenant_id int, model_id bigint, tensor text, dtype text, shape int[], byte_length bigint) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    known record;
+    layer_name constant text := coalesce(substring(tensor from '^((?:[^.]+\.)*?[0-9]+)\.'), split_part(tensor, '.', 1));
+    layer bigint;
+begin
+    select t.* into known from hartonomous.model_tensor as t
+    where t.model_id = _tensor_declare.model_id and t.name = _tensor_declare.tensor;
+    if not found then
+        insert into hartonomous.model_layer (tenant_id, model_id, name, layer_index, layer_type)
+        values (_tensor_declare.tenant_id, _tensor_declare.model_id, layer_name, substring(layer_name from '\.([0-9]+)$')::int,
+                regexp_replace(layer_name, '\.[0-9]+$', ''))
+        on conflict (model_id, name) do nothing;
+        select l.model_layer_id into layer from hartonomous.model_layer as l
+        where l.model_id = _tensor_declare.model_id and l.name = layer_name;
+        insert into hartonomous.model_tensor (tenant_id, model_id, model_layer_id, name, dtype, shape, byte_length)
+        values (_tensor_declare.tenant_id, _tensor_declare.model_id, layer, _tensor_declare.tensor, _tensor_declare.dtype,
+                _tensor_declare.shape, _tensor_declare.byte_length)
+        on conflict (model_id, name) do nothing;
+        select t.* into known from hartonomous.model_tensor as t
+        where t.model_id = _tensor_declare.model_id and t.name = _tensor_declare.tensor;
+    end if;
+    if (known.dtype, known.shape) is distinct from (_tensor_declare.dtype, _tensor_declare.shape) then
+        raise exception 'tensor "%" was put as % %, not % %', tensor, known.dtype, known.shape, dtype, shape using errcode = 'ZH023';
+    end if;
+    return known.model_tensor_id;
+end
+$$;
+comment on function hartonomous._tensor_declare(int, bigint, text, text, int[], bigint) is
+'Finds or creates a tensor and its layer; ZH023 when it is there with another dtype or shape.';
+
+create or replace function hartonomous.tensor_missing(model_id bigint) returns table (name text, bytes_present bigint)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+begin
+    return query
+    select t.name, coalesce(sum(c.byte_length), 0)::bigint
+    from hartonomous.model_tensor as t left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
+    where t.model_id = tensor_missing.model_id and t.tenant_id = tenant
+    group by t.model_tensor_id, t.name, t.byte_length
+    having coalesce(sum(c.byte_length), 0) < t.byte_length;
+end
+$$;
+comment on function hartonomous.tensor_missing(bigint) is
+'Tensors of an unfinished model that were begun but not wholly put, with the bytes present.';

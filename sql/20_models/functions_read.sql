@@ -1,0 +1,138 @@
+create or replace function hartonomous.model_list()
+returns table (model_id bigint, name text, version text, kind text, architecture text, status text, parameters bigint,
+               dimensions int, max_tokens int, deployed_at timestamptz, created_at timestamptz, state_hash bytea, tenant_id int)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+begin
+    return query
+    select m.model_id, m.name, m.version, m.kind, m.architecture, m.status, m.parameters, m.dimensions, m.max_tokens,
+           m.deployed_at, m.created_at, m.state_hash, m.tenant_id
+    from hartonomous.model as m where m.tenant_id in (0, tenant)
+    order by m.name, m.model_id;
+end
+$$;
+comment on function hartonomous.model_list() is 'Models of the caller''s tenant and public ones, unfinished ones (status loading) included.';
+
+create or replace function hartonomous.model_files(model text) returns jsonb
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+begin
+    return (select jsonb_build_object('name', m.name, 'version', m.version, 'architecture', m.architecture,
+                                      'config', m.config, 'tokenizer', m.tokenizer)
+            from hartonomous.model as m where m.model_id = hartonomous._model_id(tenant, model_files.model));
+end
+$$;
+comment on function hartonomous.model_files(text) is 'Configuration and tokenizer of a model as they were loaded. NULL: the deployed default. ZH020 no such model.';
+
+create or replace function hartonomous.tensor_list(model text)
+returns table (name text, dtype text, shape int[], bytes bigint, content_hash bytea)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+begin
+    return query
+    select t.name, t.dtype, t.shape, t.byte_length, t.content_hash
+    from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model)
+    order by t.model_tensor_id;
+end
+$$;
+comment on function hartonomous.tensor_list(text) is
+'Tensors of a model in the order they were loaded; content_hash: SHA-256 of the bytes as loaded. ZH020 no such model.';
+
+create or replace function hartonomous._tensor_find(tenant_id int, model text, tensor text, out model_tensor_id bigint, out byte_length bigint)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    select t.model_tensor_id, t.byte_length into model_tensor_id, byte_length
+    from hartonomous.model_tensor as t
+    where t.model_id = hartonomous._model_id(_tensor_find.tenant_id, model) and t.name = tensor;
+    if not found then
+        raise exception 'model % has no tensor %', coalesce(model, 'deployed by default'), coalesce(quote_literal(tensor), 'NULL')
+            using errcode = 'ZH023', hint = 'select * from hartonomous.tensor_list(model)';
+    end if;
+end
+$$;
+comment on function hartonomous._tensor_find(int, text, text) is 'Key and length of a tensor; ZH020 no such model, ZH023 no such tensor.';
+
+create or replace function hartonomous.tensor_slice(model text, name text, start bigint, length int, as_of timestamptz default null)
+returns bytea
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+    found_tensor record;
+    until  bigint;
+begin
+    if as_of is not null then
+        perform hartonomous._not_yet('as_of');
+    elsif tensor_slice.start < 0 or tensor_slice.length < 0 then
+        raise exception 'slice (%, %) is negative', tensor_slice.start, tensor_slice.length using errcode = '22011', hint = 'start counts from 0';
+    end if;
+    found_tensor := hartonomous._tensor_find(tenant, model, name);
+    until := least(tensor_slice.start + tensor_slice.length, found_tensor.byte_length);
+    return coalesce((
+        select string_agg(substr(a.data, greatest(tensor_slice.start - c.start, 0)::int + 1,
+                                 (least(until, c.start + c.byte_length) - greatest(tensor_slice.start, c.start))::int), '' order by c.start)
+        from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
+        where c.model_tensor_id = found_tensor.model_tensor_id and c.start < until and c.start + c.byte_length > tensor_slice.start), '');
+end
+$$;
+comment on function hartonomous.tensor_slice(text, text, bigint, int, timestamptz) is
+'length bytes of a tensor from byte start (from 0), fewer at the end. Errors: ZH020 no such model, ZH023 no such tensor, 22011 negative, 0A000 as_of.';
+
+create or replace function hartonomous.tensor(model text, name text, as_of timestamptz default null) returns bytea
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select hartonomous.tensor_slice(tensor.model, tensor.name, 0::bigint, 2147483647, tensor.as_of);
+end;
+comment on function hartonomous.tensor(text, text, timestamptz) is
+'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, 0A000 as_of.';
+
+create or replace function hartonomous._tensor_tiles(model_id bigint) returns table (name text, dtype text, shape int[], start bigint, data bytea)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select t.name, t.dtype, t.shape, c.start, a.data
+    from hartonomous.model_tensor as t
+    left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
+    left join hartonomous.tensor_atom as a using (tensor_atom_id)
+    where t.model_id = _tensor_tiles.model_id
+    order by t.model_tensor_id, c.start;
+end;
+comment on function hartonomous._tensor_tiles(bigint) is 'Every tile of a model, tensor by tensor; one row without data for a tensor of zero bytes.';
+
+create or replace function hartonomous.model_storage(
+    model text, out raw_bytes bigint, out stored_bytes bigint, out shared_bytes bigint)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('model_read');
+    target constant bigint := hartonomous._model_id(tenant, model);
+begin
+    with used as (
+        select distinct c.tensor_atom_id from hartonomous.model_tensor as t
+        join hartonomous.tensor_atom_coefficient as c using (model_tensor_id) where t.model_id = target
+    )
+    select sum(t.byte_length),
+           (select sum(octet_length(a.data)) from used join hartonomous.tensor_atom as a using (tensor_atom_id)),
+           (select coalesce(sum(octet_length(a.data)), 0) from used join hartonomous.tensor_atom as a using (tensor_atom_id)
+            where exists (select from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as o using (model_tensor_id)
+                          where c.tensor_atom_id = a.tensor_atom_id and o.model_id <> target))
+    into raw_bytes, stored_bytes, shared_bytes
+    from hartonomous.model_tensor as t where t.model_id = target;
+end
+$$;
+comment on function hartonomous.model_storage(text) is
+'Bytes of a model''s tensors, bytes of the distinct tensor atoms they are stored as, and how many of those other models use too. ZH020 no such model.';

@@ -1,0 +1,67 @@
+create or replace function hartonomous._dtype_bytes(dtype text) returns int
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    size int := case when dtype in ('F64', 'I64', 'U64') then 8
+                     when dtype in ('F32', 'I32', 'U32') then 4
+                     when dtype in ('F16', 'BF16', 'I16', 'U16') then 2
+                     when dtype in ('I8', 'U8', 'BOOL', 'F8_E4M3', 'F8_E5M2') then 1 end;
+begin
+    if size is null then
+        raise exception 'unknown dtype %', coalesce(quote_literal(dtype), 'NULL') using errcode = 'ZH023',
+            hint = 'use the names of the safetensors format, such as F32, BF16 or I64';
+    end if;
+    return size;
+end
+$$;
+comment on function hartonomous._dtype_bytes(text) is 'Bytes of one element of a safetensors dtype; ZH023 when unknown.';
+
+create or replace function hartonomous._shape_elements(shape int[]) returns bigint
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    elements numeric := 1;
+    extent   int;
+begin
+    foreach extent in array coalesce(shape, '{}') loop
+        if extent is null or extent < 0 then
+            raise exception 'shape % has an extent that is %', shape, coalesce(extent::text, 'NULL') using errcode = 'ZH023';
+        end if;
+        elements := elements * extent;
+    end loop;
+    if elements > 2::numeric ^ 50 then
+        raise exception 'shape % has more than 2^50 elements', shape using errcode = 'ZH023';
+    end if;
+    return elements;
+end
+$$;
+comment on function hartonomous._shape_elements(int[]) is 'Elements of a tensor of the shape; one for a scalar {}. ZH023 for NULL, negative or absurd extents.';
+
+create or replace function hartonomous._model_id(tenant_id int, model text, kind text default null) returns bigint
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    found_id bigint;
+    wanted_name    constant text := split_part(model, '@', 1);
+    wanted_version constant text := nullif(split_part(model, '@', 2), '');
+begin
+    -- the tenant's own before the public ones; without a version the deployed one, then the newest
+    select m.model_id into found_id
+    from hartonomous.model as m
+    where m.tenant_id in (0, _model_id.tenant_id) and m.status = 'ready'
+      and (_model_id.kind is null or m.kind = _model_id.kind)
+      and case when _model_id.model is null then m.deployed_at is not null
+               else m.name = wanted_name and (wanted_version is null or m.version = wanted_version) end
+    order by m.tenant_id = _model_id.tenant_id desc, m.deployed_at desc nulls last, m.model_id desc
+    limit 1;
+    if found_id is null then
+        raise exception '%', case when model is null then format('no %s model is deployed', coalesce(kind, 'such'))
+                                  else format('no %s model %s', coalesce(kind, ''), quote_literal(model)) end
+            using errcode = 'ZH020', hint = 'select * from hartonomous.model_list(); load one with: hartonomous models ingest PATH';
+    end if;
+    return found_id;
+end
+$$;
+comment on function hartonomous._model_id(int, text, text) is
+'Id of a ready model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind. ZH020 when there is none.';

@@ -1,0 +1,126 @@
+create or replace function hartonomous.tokenize(content text, model text default null) returns int[]
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('inference');
+begin
+    return hartonomous._tokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end), content);
+end
+$$;
+comment on function hartonomous.tokenize(text, text) is
+'Token ids of a text as the model reads it, special tokens and truncation included. NULL text gives NULL; model NULL: the deployed embedding model. ZH020 no such model.';
+
+create or replace function hartonomous._tokenize(model_id bigint, content text) returns int[]
+language plpython3u stable strict parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.inference import engine
+return engine.tokenizer(plpy, model_id).encode_batch([content])[0]
+$$;
+comment on function hartonomous._tokenize(bigint, text) is 'tokenize by model id.';
+
+create or replace function hartonomous.detokenize(tokens int[], model text default null) returns text
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('inference');
+begin
+    return hartonomous._detokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end), tokens);
+end
+$$;
+comment on function hartonomous.detokenize(int[], text) is
+'Text of token ids, without special tokens. NULL gives NULL; 22023 for an id outside the vocabulary, ZH020 no such model.';
+
+create or replace function hartonomous._detokenize(model_id bigint, tokens int[]) returns text
+language plpython3u stable strict parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.inference import engine
+return engine.tokenizer(plpy, model_id).decode(tokens)
+$$;
+comment on function hartonomous._detokenize(bigint, int[]) is 'detokenize by model id.';
+
+create or replace function hartonomous.embed(content text, model text default null, as_of timestamptz default null)
+returns @extschema:vector@.vector
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('inference');
+begin
+    if as_of is not null then
+        perform hartonomous._not_yet('as_of');
+    elsif content is null then
+        return null;
+    end if;
+    return hartonomous._vector((hartonomous._embed(hartonomous._model_id(tenant, model, 'embedding'), array[content]))[1]);
+end
+$$;
+comment on function hartonomous.embed(text, text, timestamptz) is
+'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). NULL text gives NULL; model NULL: the deployed one. Errors: ZH020 no such embedding model, 0A000 as_of.';
+
+create or replace function hartonomous._embed(model_id bigint, contents text[]) returns bytea[]
+language plpython3u stable strict parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.inference import engine
+return engine.embed(plpy, model_id, contents).images()
+$$;
+comment on function hartonomous._embed(bigint, text[]) is 'Vector images of texts, by model id, unrecorded.';
+
+create or replace function hartonomous.embed_many(contents text[], model text default null) returns @extschema:vector@.vector[]
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit('inference', cardinality(contents));
+begin
+    if contents is null then
+        return null;
+    elsif array_position(contents, null) is not null then
+        raise exception 'text % is NULL', array_position(contents, null) using errcode = '22004', hint = 'the empty text can be embedded';
+    end if;
+    return array(
+        select hartonomous._vector(i.image)
+        from unnest(hartonomous._embed_recorded(tenant, hartonomous._model_id(tenant, model, 'embedding'), contents))
+             with ordinality as i (image, ord)
+        order by i.ord);
+end
+$$;
+comment on function hartonomous.embed_many(text[], text) is
+'Embeddings of texts, in order, recorded as one inference_request. NULL gives NULL; model NULL: the deployed one. Errors: 22004 a NULL text, ZH020 no such embedding model.';
+
+create or replace function hartonomous._embed_recorded(tenant_id int, model_id bigint, contents text[]) returns bytea[]
+language plpython3u volatile strict parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.inference import engine
+batch = engine.embed(plpy, model_id, contents)
+batch.record(plpy, tenant_id, 'embed_many')
+return batch.images()
+$$;
+comment on function hartonomous._embed_recorded(int, bigint, text[]) is 'Vector images of texts, by model id, recorded.';
+
+create or replace function hartonomous._request_put(
+    tenant_id int, operation text, model_id bigint, state_hash bytea, input_hash bytea, output_hash bytea,
+    items int, tokens bigint, blas_core text, threads int, seconds double precision) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    request bigint;
+begin
+    insert into hartonomous.inference_request
+        (tenant_id, operation, model_id, state_hash, input_hash, output_hash, items, tokens, blas_core, threads, role_name, duration)
+    values (_request_put.tenant_id, _request_put.operation, _request_put.model_id, _request_put.state_hash, _request_put.input_hash,
+            _request_put.output_hash, _request_put.items, _request_put.tokens, _request_put.blas_core, _request_put.threads,
+            coalesce(nullif(current_setting('role'), 'none'), session_user)::name, make_interval(secs => seconds))
+    returning inference_request_id into request;
+    perform hartonomous._graph_node_put(_request_put.tenant_id, 'inference_request', array[request],
+        array[jsonb_build_object('operation', _request_put.operation, 'items', _request_put.items,
+                                 'state_hash', encode(_request_put.state_hash, 'hex'))]);
+    perform hartonomous._graph_edge_put(_request_put.tenant_id, 'inference_request', array[request], 'UsedModel', 'model',
+                                        array[_request_put.model_id]);
+    return request;
+end
+$$;
+comment on function hartonomous._request_put(int, text, bigint, bytea, bytea, bytea, int, bigint, text, int, double precision) is
+'Records an inference request and its edge to the model; returns its id.';

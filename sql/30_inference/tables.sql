@@ -1,0 +1,23 @@
+create table hartonomous.inference_request (
+    inference_request_id bigint generated always as identity primary key,
+    tenant_id      int not null references hartonomous.tenant,
+    operation      text not null,
+    model_id       bigint not null,
+    state_hash     bytea not null,
+    input_hash     bytea not null,
+    output_hash    bytea not null,
+    items          int not null,
+    tokens         bigint not null,
+    snapshot       pg_snapshot not null default pg_current_snapshot(),
+    engine         text not null default 'hartonomous @version@',
+    blas_core      text not null,
+    threads        int not null,
+    role_name      name not null,
+    created_at     timestamptz not null default now(),
+    duration       interval not null
+);
+comment on table hartonomous.inference_request is
+'One row per call of a recorded inference verb: what went in and out (SHA-256), which weights (state_hash) in which snapshot, which engine. Same state, engine, core and threads give the same bits.';
+create index on hartonomous.inference_request (tenant_id, created_at);
+insert into hartonomous.tenant_table (relation) values ('hartonomous.inference_request');
+select hartonomous._dump_rows(array['hartonomous.inference_request', 'hartonomous.inference_request_inference_request_id_seq']::regclass[]);

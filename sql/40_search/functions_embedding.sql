@@ -1,0 +1,145 @@
+create or replace function hartonomous.project(v @extschema:vector@.vector, model text default null) returns @extschema:postgis@.geometry
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_variable
+declare
+    tenant constant int := hartonomous._permit_read('search');
+    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    place  double precision[];
+begin
+    if v is null then
+        return null;
+    end if;
+    perform hartonomous._dimensions_check(target, v);
+    place := hartonomous._project(target, @extschema:vector@.vector_send(v));
+    return @extschema:postgis@.st_makepoint(place[1], place[2], place[3]);
+end
+$$;
+comment on function hartonomous.project(@extschema:vector@.vector, text) is
+'Place of a vector in three dimensions (POINT Z, each coordinate within -1 .. 1 for a unit vector): its projection onto three orthonormal directions of the model. NULL gives NULL; ZH020 no such model, ZH040 wrong dimensions.';
+
+create or replace function hartonomous._project(model_id bigint, image bytea) returns double precision[]
+language plpython3u stable strict parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.search import embedding
+return embedding.project(plpy, model_id, image)
+$$;
+comment on function hartonomous._project(bigint, bytea) is 'Coordinates of a vector, given as vector_send gives it.';
+
+create or replace function hartonomous._dimensions_check(model_id bigint, v @extschema:vector@.vector) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    expected constant int := (select m.dimensions from hartonomous.model as m where m.model_id = _dimensions_check.model_id);
+begin
+    if @extschema:vector@.vector_dims(v) <> expected then
+        raise exception 'expected % dimensions, not %', expected, @extschema:vector@.vector_dims(v)
+            using errcode = 'ZH040', hint = 'embed the query with the same model: hartonomous.embed(text, model)';
+    elsif @extschema:vector@.vector_norm(v) = 0 then
+        raise exception 'the zero vector has no direction' using errcode = 'ZH040';
+    end if;
+end
+$$;
+comment on function hartonomous._dimensions_check(bigint, @extschema:vector@.vector) is 'ZH040 unless a vector fits the model and is not zero.';
+
+create or replace function hartonomous._embedding_input(heading text, body text) returns text
+language sql immutable parallel safe
+return concat_ws(E'\n', _embedding_input.heading, _embedding_input.body);
+comment on function hartonomous._embedding_input(text, text) is 'What is embedded of an artifact: its heading path, then its text.';
+
+create or replace function hartonomous._embedding_stale(tenant_id int, model_id bigint)
+returns table (artifact_id bigint, input text)
+language sql stable parallel safe
+begin atomic
+    select t.artifact_id, hartonomous._embedding_input(t.heading, t.body)
+    from hartonomous.artifact_text as t
+    left join hartonomous.atom_embedding as e on e.artifact_id = t.artifact_id and e.model_id = _embedding_stale.model_id
+    where t.tenant_id = _embedding_stale.tenant_id
+      and e.input_hash is distinct from sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8'));
+end;
+comment on function hartonomous._embedding_stale(int, bigint) is
+'Artifacts of a tenant whose text has no embedding by the model, or one of another text.';
+
+create or replace function hartonomous.embedding_pending(
+    model text default null, batch int default 256, worker int default 0, workers int default 1) returns bigint[]
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('search');
+    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+begin
+    if workers < 1 or worker not between 0 and workers - 1 then
+        raise exception 'worker % of % workers', worker, workers using errcode = '22023', hint = 'workers count from 0';
+    end if;
+    return array(
+        select s.artifact_id from hartonomous._embedding_stale(tenant, target) as s
+        where s.artifact_id % workers = worker
+        order by s.artifact_id limit batch);
+end
+$$;
+comment on function hartonomous.embedding_pending(text, int, int, int) is
+'Artifacts with a text that embed_artifacts would embed, at most batch (NULL: all), those of one worker among several. ZH020 no such model.';
+
+create or replace function hartonomous.embed_artifacts(artifact_ids bigint[], model text default null) returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit('embed', cardinality(artifact_ids));
+    foreign_id bigint;
+begin
+    select i.id into foreign_id from unnest(artifact_ids) as i (id)
+    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = tenant and a.deleted_at is null)
+    limit 1;
+    if found then
+        raise exception 'no artifact %', coalesce(foreign_id::text, 'NULL') using errcode = 'ZH010',
+            hint = 'embed_artifacts takes artifacts of your own tenant; hartonomous.embedding_pending lists them';
+    end if;
+    return hartonomous._embed_artifacts(tenant, hartonomous._model_id(tenant, model, 'embedding'), artifact_ids);
+end
+$$;
+comment on function hartonomous.embed_artifacts(bigint[], text) is
+'Embeds the texts of artifacts and stores vector, place, request and provenance in the caller''s transaction; those with a current embedding are passed over. Returns how many were embedded. Safe when called by many sessions at once. Errors: ZH010 no such artifact, ZH020 no such model.';
+
+create or replace function hartonomous._embed_artifacts(tenant_id int, model_id bigint, artifact_ids bigint[]) returns bigint
+language plpython3u volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.search import embedding
+return embedding.embed_artifacts(plpy, tenant_id, model_id, artifact_ids or [])
+$$;
+comment on function hartonomous._embed_artifacts(int, bigint, bigint[]) is 'embed_artifacts for a tenant, arguments checked.';
+
+create or replace function hartonomous._embedding_put(
+    tenant_id int, model_id bigint, inference_request_id bigint, artifact_ids bigint[], images bytea[], input_hashes bytea[],
+    x double precision[], y double precision[], z double precision[]) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    stored bigint[];
+begin
+    with written as (
+        insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, inference_request_id, embedding, place, input_hash)
+        select _embedding_put.tenant_id, i.artifact_id, _embedding_put.model_id, _embedding_put.inference_request_id,
+               hartonomous._vector(i.image), @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
+        from unnest(_embedding_put.artifact_ids, _embedding_put.images, _embedding_put.input_hashes, _embedding_put.x,
+                    _embedding_put.y, _embedding_put.z) as i (artifact_id, image, input_hash, x, y, z)
+        order by i.artifact_id
+        on conflict (artifact_id, model_id) do update
+        set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash,
+            inference_request_id = excluded.inference_request_id, created_at = excluded.created_at
+        where e.input_hash <> excluded.input_hash
+        returning artifact_id
+    )
+    select array_agg(artifact_id order by artifact_id) into stored from written;
+    perform hartonomous._graph_node_put(_embedding_put.tenant_id, 'artifact', stored);
+    perform hartonomous._graph_edge_put(_embedding_put.tenant_id, 'artifact', stored, 'EmbeddedBy', 'inference_request',
+        array_fill(_embedding_put.inference_request_id, array[coalesce(cardinality(stored), 0)]));
+    return coalesce(cardinality(stored), 0);
+end
+$$;
+comment on function hartonomous._embedding_put(int, bigint, bigint, bigint[], bytea[], bytea[], double precision[], double precision[], double precision[]) is
+'Stores embeddings and their edges to the request that made them; rows are taken in artifact order. Returns how many are new or changed.';

@@ -1,0 +1,127 @@
+create or replace function hartonomous._filter_check(filter jsonb) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    known constant text[] := array['modality', 'subtype', 'source_uri_prefix', 'created_after', 'created_before', 'metadata'];
+    key   text;
+begin
+    if jsonb_typeof(filter) <> 'object' then
+        raise exception 'filter is a JSON %, not an object', jsonb_typeof(filter) using errcode = 'ZH041';
+    end if;
+    for key in select jsonb_object_keys(filter) loop
+        if key <> all (known) then
+            raise exception 'unknown filter key "%"', key using errcode = 'ZH041', hint = 'known keys: ' || array_to_string(known, ', ');
+        elsif jsonb_typeof(filter -> key) <> case key when 'metadata' then 'object' else 'string' end then
+            raise exception 'filter key "%" is a JSON %', key, jsonb_typeof(filter -> key) using errcode = 'ZH041',
+                hint = case key when 'metadata' then 'give an object that the metadata must contain' else 'give a string' end;
+        end if;
+    end loop;
+    if not (pg_input_is_valid(coalesce(filter ->> 'created_after', 'now'), 'timestamptz')
+            and pg_input_is_valid(coalesce(filter ->> 'created_before', 'now'), 'timestamptz')) then
+        raise exception 'created_after and created_before must be times' using errcode = 'ZH041', hint = 'for example 2026-01-31 12:00+00';
+    end if;
+end
+$$;
+comment on function hartonomous._filter_check(jsonb) is 'ZH041 unless a search filter has known keys with values of the right kind.';
+
+create or replace function hartonomous._search_check(k int, filter jsonb, as_of timestamptz, recall real) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if as_of is not null then
+        perform hartonomous._not_yet('as_of');
+    elsif k is null or k not between 1 and 10000 then
+        raise exception 'k is %, expected 1 to 10000', coalesce(k::text, 'NULL') using errcode = '22023';
+    elsif recall is null or not recall between 0 and 1 then
+        raise exception 'recall is %, expected 0 to 1', coalesce(recall::text, 'NULL') using errcode = '22023';
+    end if;
+    perform hartonomous._filter_check(coalesce(filter, '{}'));
+end
+$$;
+comment on function hartonomous._search_check(int, jsonb, timestamptz, real) is 'Checks the arguments that all searches share.';
+
+create or replace function hartonomous._snippet(body text, length int default 240) returns text
+language sql immutable parallel safe
+return case when char_length(regexp_replace(_snippet.body, '\s+', ' ', 'g')) <= _snippet.length
+            then regexp_replace(_snippet.body, '\s+', ' ', 'g')
+            else left(regexp_replace(left(_snippet.body, 4 * _snippet.length), '\s+', ' ', 'g'), _snippet.length - 3) || '...' end;
+comment on function hartonomous._snippet(text, int) is 'The beginning of a text on one line, at most length characters.';
+
+create or replace function hartonomous.search(
+    query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
+returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+begin
+    perform hartonomous._search_check(k, filter, as_of, recall);
+    if query is null then
+        raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
+    end if;
+    return query select s.* from hartonomous.search_vector(hartonomous.embed(query, model), k, model, filter, as_of, recall) as s;
+end
+$$;
+comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
+'Artifacts nearest in meaning to a text. score: cosine similarity; source_uri: the occurrence that matches the filter; verdict: exact, or short when fewer than k exist. k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';
+
+create or replace function hartonomous.search_vector(
+    query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}',
+    as_of timestamptz default null, recall real default 0.95)
+returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('search');
+    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    wanted constant jsonb := coalesce(filter, '{}');
+begin
+    perform hartonomous._search_check(k, filter, as_of, recall);
+    if query is null then
+        raise exception 'query is NULL' using errcode = '22004', hint = 'embed a text with hartonomous.embed';
+    end if;
+    perform hartonomous._dimensions_check(target, query);
+    return query
+    with nearest as (
+        select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) search_vector.query as distance
+        from hartonomous.atom_embedding as e join hartonomous.artifact as a on a.artifact_id = e.artifact_id
+        where e.tenant_id in (0, tenant) and e.model_id = target and a.deleted_at is null
+          and (wanted = '{}' or hartonomous._filter_match(a, wanted))
+        order by distance, e.artifact_id
+        limit search_vector.k
+    )
+    select n.artifact_id, (1 - n.distance)::real, s.source_uri, hartonomous._snippet(a.canonical_text),
+           case when count(*) over () < search_vector.k then 'short' else 'exact' end
+    from nearest as n
+    join hartonomous.artifact as a on a.artifact_id = n.artifact_id
+    left join lateral (
+        select o.source_uri from hartonomous.artifact_source as o
+        where o.artifact_id = n.artifact_id and hartonomous._occurrence_match(o, wanted)
+        order by o.source_uri collate "C" limit 1) as s on true
+    order by n.distance, n.artifact_id;
+end
+$$;
+comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real) is
+'Artifacts whose embeddings are nearest to a vector; columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';
+
+create or replace function hartonomous._occurrence_match(occurrence hartonomous.artifact_source, filter jsonb) returns boolean
+language sql stable parallel safe
+return (_occurrence_match.filter ->> 'source_uri_prefix' is null
+        or starts_with((_occurrence_match.occurrence).source_uri, _occurrence_match.filter ->> 'source_uri_prefix'))
+   and (_occurrence_match.filter -> 'metadata' is null
+        or (_occurrence_match.occurrence).metadata @> (_occurrence_match.filter -> 'metadata'));
+comment on function hartonomous._occurrence_match(hartonomous.artifact_source, jsonb) is
+'Whether an occurrence satisfies the keys of a filter that speak of occurrences.';
+
+create or replace function hartonomous._filter_match(artifact hartonomous.artifact, filter jsonb) returns boolean
+language sql stable parallel safe
+return (_filter_match.filter ->> 'modality' is null
+        or (_filter_match.artifact).modality = hartonomous._modality(_filter_match.filter ->> 'modality'))
+   and (_filter_match.filter ->> 'subtype' is null or (_filter_match.artifact).subtype = _filter_match.filter ->> 'subtype')
+   and (_filter_match.filter ->> 'created_after' is null
+        or (_filter_match.artifact).created_at >= (_filter_match.filter ->> 'created_after')::timestamptz)
+   and (_filter_match.filter ->> 'created_before' is null
+        or (_filter_match.artifact).created_at < (_filter_match.filter ->> 'created_before')::timestamptz)
+   and (not _filter_match.filter ?| array['source_uri_prefix', 'metadata']
+        or exists (select from hartonomous.artifact_source as o
+                   where o.artifact_id = (_filter_match.artifact).artifact_id and hartonomous._occurrence_match(o, _filter_match.filter)));
+comment on function hartonomous._filter_match(hartonomous.artifact, jsonb) is 'Whether an artifact satisfies a filter.';

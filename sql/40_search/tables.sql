@@ -1,0 +1,22 @@
+create table hartonomous.atom_embedding (
+    atom_embedding_id bigint generated always as identity primary key,
+    tenant_id   int not null references hartonomous.tenant,
+    artifact_id bigint not null references hartonomous.artifact on delete cascade,
+    model_id    bigint not null references hartonomous.model,
+    inference_request_id bigint,
+    embedding   @extschema:vector@.vector not null,
+    place       @extschema:postgis@.geometry(pointz, 0) not null,
+    coarse      @extschema:postgis@.geometry(pointz, 0) generated always as (@extschema:postgis@.st_snaptogrid(place, 0.125, 0.125, 0.125, 0)) stored,
+    bucket_x    int generated always as (floor((@extschema:postgis@.st_x(place) + 1) * 8)::int) stored,
+    bucket_y    int generated always as (floor((@extschema:postgis@.st_y(place) + 1) * 8)::int) stored,
+    bucket_z    int generated always as (floor((@extschema:postgis@.st_z(place) + 1) * 8)::int) stored,
+    input_hash  bytea not null,
+    created_at  timestamptz not null default now(),
+    unique (artifact_id, model_id)
+);
+comment on table hartonomous.atom_embedding is
+'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded.';
+create index on hartonomous.atom_embedding (tenant_id, model_id);
+create index on hartonomous.atom_embedding (model_id);
+insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedding');
+select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.atom_embedding_atom_embedding_id_seq']::regclass[]);

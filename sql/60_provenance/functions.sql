@@ -1,0 +1,80 @@
+create or replace function hartonomous.lineage(artifact_id bigint, max_depth int default 10, as_of timestamptz default null)
+returns table (depth int, node_type text, node_id bigint, relation text, via bigint, detail jsonb)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('lineage');
+begin
+    perform hartonomous._trace_check(tenant, lineage.artifact_id, max_depth, as_of);
+    return query
+    with recursive reached (depth, node_type, node_id, relation, via) as (
+        select 0, 'artifact'::text, lineage.artifact_id, null::text, null::bigint
+        union
+        select r.depth + 1, e.to_type, e.to_id, e.relation, e.from_id
+        from reached as r join hartonomous.graph_edge as e on e.from_type = r.node_type and e.from_id = r.node_id
+        where r.depth < lineage.max_depth and e.tenant_id in (0, tenant)
+    )
+    select r.*, hartonomous._node_detail(r.node_type, r.node_id) from reached as r
+    order by r.depth, r.relation, r.node_type, r.node_id, r.via;
+end
+$$;
+comment on function hartonomous.lineage(bigint, int, timestamptz) is
+'What an artifact was made from, to the roots: one row per node and way to it, via being the node before; artifacts carry uri and SHA-256, models their state, tensors their SHA-256. Errors: ZH010 no such artifact, 22023 max_depth, 0A000 as_of.';
+
+create or replace function hartonomous.impact(artifact_id bigint, max_depth int default 10, as_of timestamptz default null)
+returns table (depth int, node_type text, node_id bigint, relation text, via bigint, detail jsonb)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit_read('lineage');
+begin
+    perform hartonomous._trace_check(tenant, impact.artifact_id, max_depth, as_of);
+    return query
+    with recursive reached (depth, node_type, node_id, relation, via) as (
+        select 0, 'artifact'::text, impact.artifact_id, null::text, null::bigint
+        union
+        select r.depth + 1, e.from_type, e.from_id, e.relation, e.to_id
+        from reached as r join hartonomous.graph_edge as e on e.to_type = r.node_type and e.to_id = r.node_id
+        where r.depth < impact.max_depth and e.tenant_id in (0, tenant)
+    )
+    select r.*, hartonomous._node_detail(r.node_type, r.node_id) from reached as r
+    order by r.depth, r.relation, r.node_type, r.node_id, r.via;
+end
+$$;
+comment on function hartonomous.impact(bigint, int, timestamptz) is
+'What was made from an artifact, downstream; columns and errors as lineage.';
+
+create or replace function hartonomous._trace_check(tenant_id int, artifact_id bigint, max_depth int, as_of timestamptz) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if as_of is not null then
+        perform hartonomous._not_yet('as_of');
+    elsif max_depth is null or max_depth not between 0 and 1000 then
+        raise exception 'max_depth is %, expected 0 to 1000', coalesce(max_depth::text, 'NULL') using errcode = '22023';
+    end if;
+    perform hartonomous._artifact_root(tenant_id, artifact_id);
+end
+$$;
+comment on function hartonomous._trace_check(int, bigint, int, timestamptz) is 'Checks the arguments that lineage and impact share.';
+
+create or replace function hartonomous._node_detail(node_type text, node_id bigint) returns jsonb
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select case when _node_detail.node_type = 'artifact' then (
+        select jsonb_strip_nulls(jsonb_build_object(
+            'source_uri', s.source_uri, 'title', s.metadata -> 'title', 'heading_path', s.metadata -> 'heading_path',
+            'subtype', a.subtype, 'sha256', encode(a.content_hash, 'hex'), 'bytes', a.content_length, 'deleted_at', a.deleted_at))
+        from hartonomous.artifact as a
+        left join hartonomous.artifact_source as s on s.artifact_id = a.artifact_id
+        where a.artifact_id = _node_detail.node_id
+        order by s.source_uri collate "C" limit 1)
+    else (
+        select n.detail || jsonb_build_object('created_at', n.created_at)
+        from hartonomous.graph_node as n
+        where n.node_type = _node_detail.node_type and n.node_id = _node_detail.node_id) end;
+end;
+comment on function hartonomous._node_detail(text, bigint) is 'What is known of a node: an artifact''s first occurrence and hash, or the detail kept with the node.';

@@ -1,0 +1,21 @@
+-- Row security of every registered tenant table. Tenant roles read base tables through these policies only; the verbs are
+-- SECURITY DEFINER and name the tenant in each query, because a policy would keep their indexes from being used.
+create or replace function hartonomous._tenant_protect(relation regclass, tenant_column name) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    execute format('alter table %s enable row level security', relation);
+    execute format('alter table %s force row level security', relation);
+    execute format('drop policy if exists tenant_read on %s', relation);
+    execute format('create policy tenant_read on %s for select using (%I in ((select hartonomous.current_tenant()), 0))',
+                   relation, tenant_column);
+end
+$$;
+comment on function hartonomous._tenant_protect(regclass, name) is
+'Enables and forces row security on a table and lets a role read the rows of its tenant and of tenant 0.';
+
+do $$
+begin
+    perform hartonomous._tenant_protect(t.relation, t.tenant_column) from hartonomous.tenant_table as t;
+end
+$$;

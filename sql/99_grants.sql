@@ -1,0 +1,62 @@
+-- Owners: tables and plain functions belong to hartonomous_owner, SECURITY DEFINER functions to hartonomous_definer. Nothing is
+-- executable by PUBLIC; what each group role may call is listed here and held by a golden matrix in the tests.
+grant usage on schema hartonomous to hartonomous_owner, hartonomous_definer, hartonomous_reader, hartonomous_worker, hartonomous_admin;
+grant create on schema hartonomous to hartonomous_owner, hartonomous_definer;
+grant usage, create on schema hartonomous_private to hartonomous_owner, hartonomous_definer;
+grant hartonomous_reader to hartonomous_writer, hartonomous_worker;
+grant hartonomous_writer to hartonomous_admin;
+
+do $$
+declare
+    item record;
+begin
+    for item in
+        select c.oid::pg_catalog.regclass as relation, c.relkind
+        from pg_catalog.pg_class as c
+        where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+          and not exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype = 'i')  -- identity sequences follow
+    loop
+        execute pg_catalog.format('alter %s %s owner to hartonomous_owner',
+            case item.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, item.relation);
+    end loop;
+    for item in
+        select p.oid::pg_catalog.regprocedure as routine, p.prosecdef
+        from pg_catalog.pg_proc as p
+        where p.pronamespace in ('hartonomous'::pg_catalog.regnamespace, 'hartonomous_private'::pg_catalog.regnamespace)
+    loop
+        execute pg_catalog.format('alter routine %s owner to %s', item.routine,
+                                  case when item.prosecdef then 'hartonomous_definer' else 'hartonomous_owner' end);
+        execute pg_catalog.format('revoke all on routine %s from public', item.routine);
+        execute pg_catalog.format('grant execute on routine %s to hartonomous_owner, hartonomous_definer', item.routine);
+    end loop;
+end
+$$;
+alter type hartonomous_private.vector_image owner to hartonomous_definer;
+revoke all on type hartonomous_private.vector_image from public;
+grant all on all tables in schema hartonomous to hartonomous_definer;
+grant all on all sequences in schema hartonomous to hartonomous_definer;
+grant select on all tables in schema hartonomous to hartonomous_reader;
+revoke select on hartonomous.permit_check from hartonomous_reader;
+
+do $$
+declare
+    reader constant text[] := array['version', 'current_tenant', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
+        'artifact_show', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
+        'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
+    writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
+        'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop'];
+    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'transaction_time_resolve', 'system_versioning_add'];
+    item   record;
+begin
+    for item in
+        select p.oid::pg_catalog.regprocedure as routine,
+               case when p.proname = any (reader) then 'hartonomous_reader'
+                    when p.proname = any (writer) then 'hartonomous_writer'
+                    when p.proname = any (admin)  then 'hartonomous_admin' end as grantee
+        from pg_catalog.pg_proc as p
+        where p.pronamespace = 'hartonomous'::pg_catalog.regnamespace and p.proname = any (reader || writer || admin)
+    loop
+        execute pg_catalog.format('grant execute on routine %s to %I', item.routine, item.grantee);
+    end loop;
+end
+$$;
