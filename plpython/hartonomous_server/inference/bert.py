@@ -1,0 +1,138 @@
+"""The BERT encoder in numpy, on a chunk of texts laid side by side.
+
+Activations are (features, tokens): each matrix product is weights x activations with the tokens in the columns, which is
+the order in which OpenBLAS treats all tokens alike and is fastest for narrow chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hartonomous_server import blas
+from hartonomous_server.inference import kernels
+from hartonomous_server.inference.batching import STEP, WIDTH, Group
+from hartonomous_server.inference.packing import Layer, Norm, Packed, aligned
+from hartonomous_server.models.architecture import BertConfig
+
+blas.numpy()
+import numpy as np  # noqa: E402
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Check = Callable[[], object]
+
+SCORES_BLOCK = 131072  # attention scores worked on at a time, so that they stay in the second-level cache
+
+
+class Workspace:
+    """Buffers of one thread. Pages of a buffer cost memory only once a chunk that wide has touched them."""
+
+    def __init__(self, config: BertConfig) -> None:
+        self._rows = {
+            "x": config.hidden_size,
+            "y": config.hidden_size,
+            "qkv": 3 * config.hidden_size,
+            "inner": config.intermediate_size,
+        }
+        self._flat: dict[str, Array] = {}
+        self.scratch = aligned(2 * kernels.BLOCK)
+
+    def array(self, name: str, width: int) -> Array:
+        """(features, width), contents undefined."""
+        size = self._rows[name] * width
+        if name not in self._flat or self._flat[name].size < size:
+            self._flat[name] = aligned(self._rows[name] * max(width, WIDTH))
+        return self._flat[name][:size].reshape(-1, width)
+
+
+class Bert:
+    """The network, given its packed weights."""
+
+    def __init__(self, config: BertConfig, packed: Packed) -> None:
+        self.config = config
+        self._packed = packed
+        self._activation = kernels.activation(config.hidden_act)
+
+    def hidden(self, ids: Any, positions: Any, groups: Sequence[Group], workspace: Workspace, check: Check) -> Array:
+        """Last hidden states (hidden, width) of token ids (width) that lie in groups; columns outside are undefined."""
+        x = self._embed(ids, positions, workspace)  # (hidden, width)
+        for layer in self._packed.layers:
+            check()
+            self._attend(layer, x, groups, workspace)
+            self._feed_forward(layer, x, workspace)
+        return x
+
+    def tokens_independent(self, workspace: Workspace) -> bool:
+        """Whether this BLAS gives a token the same result in every column and width of all products of a layer."""
+        layer = self._packed.layers[0]
+        for weights in (layer.qkv, layer.out, layer.up, layer.down):
+            rows, features = weights.shape
+            column = np.sin(np.arange(features, dtype=np.float32))[:, None]  # (features, 1)
+            wide, narrow = (weights @ np.tile(column, width) for width in (WIDTH, STEP))
+            if not ((wide == wide[:, :1]).all() and (narrow == wide[:, :1]).all()):
+                return False
+        return True
+
+    def _embed(self, ids: Any, positions: Any, workspace: Workspace) -> Array:
+        width = len(ids)
+        x = workspace.array("x", width)
+        rows, places = (workspace.array(name, width).reshape(width, -1) for name in ("y", "x"))  # (width, hidden)
+        self._packed.words.take(ids, axis=0, out=rows, mode="clip")
+        self._packed.positions.take(positions, axis=0, out=places, mode="clip")
+        np.add(rows, places, out=rows)
+        x[...] = rows.T
+        self._norm(self._packed.norm, x, workspace)
+        return x
+
+    def _attend(self, layer: Layer, x: Array, groups: Sequence[Group], workspace: Workspace) -> None:
+        """x = norm(x + attention(x))"""
+        hidden, width = x.shape
+        qkv = np.matmul(layer.qkv, x, out=workspace.array("qkv", width))  # (3 hidden, width)
+        np.add(qkv[:hidden], layer.query_bias, out=qkv[:hidden])
+        context = workspace.array("inner", width)[:hidden]  # (hidden, width)
+        for group in groups:
+            self._attend_group(qkv, context, group, workspace)
+        context[:, groups[-1].end :] = 0
+        y = np.matmul(layer.out, context, out=workspace.array("y", width))  # (hidden, width)
+        np.add(y, layer.out_bias, out=y)
+        np.add(x, y, out=x)
+        self._norm(layer.attention_norm, x, workspace)
+
+    def _attend_group(self, qkv: Array, context: Array, group: Group, workspace: Workspace) -> None:
+        """Each product has the shape of one head of one text, so its result does not depend on the neighbours."""
+        query, key, value = (self._by_head(part, group) for part in np.split(qkv, 3))  # (texts, heads, head, length)
+        output = self._by_head(context, group)
+        heads, length = self.config.num_attention_heads, group.length
+        some_heads = max(1, min(heads, SCORES_BLOCK // length**2))
+        some_texts = max(1, SCORES_BLOCK // (heads * length**2))
+        for text in range(0, len(group.texts), some_texts):
+            for head in range(0, heads, some_heads):
+                part = slice(text, text + some_texts), slice(head, head + some_heads)
+                scores = np.matmul(key[part].swapaxes(2, 3), query[part])  # (texts, heads, keys, queries)
+                sums = kernels.softmax_parts(scores)  # (texts, heads, 1, queries)
+                np.matmul(value[part], scores, out=output[part])
+                np.divide(output[part], sums, out=output[part])
+
+    def _by_head(self, array: Array, group: Group) -> Array:
+        """(hidden, width) -> view (texts, heads, head size, length)"""
+        heads = array[:, group.start : group.end].reshape(
+            self.config.num_attention_heads, self.config.head_size, len(group.texts), group.length
+        )
+        return heads.transpose(2, 0, 1, 3)
+
+    def _feed_forward(self, layer: Layer, x: Array, workspace: Workspace) -> None:
+        """x = norm(x + down(activation(up(x))))"""
+        width = x.shape[1]
+        inner = np.matmul(layer.up, x, out=workspace.array("inner", width))  # (inner, width)
+        step = max(1, kernels.BLOCK // width)
+        for row in range(0, len(inner), step):
+            rows = inner[row : row + step]
+            np.add(rows, layer.up_bias[row : row + step], out=rows)
+            self._activation(rows, workspace.scratch[: 2 * rows.size].reshape(2, *rows.shape))
+        y = np.matmul(layer.down, inner, out=workspace.array("y", width))  # (hidden, width)
+        np.add(y, layer.down_bias, out=y)
+        np.add(x, y, out=x)
+        self._norm(layer.output_norm, x, workspace)
+
+    def _norm(self, norm: Norm, x: Array, workspace: Workspace) -> None:
+        kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, workspace.array("y", x.shape[1]))

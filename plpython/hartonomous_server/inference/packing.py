@@ -1,0 +1,156 @@
+"""The engine-ready form of an encoder's weights: one buffer of float32 arrays that can be mapped read-only by every backend.
+
+Folded into it, so that no backend computes it again: the attention scale in the query projection, the value bias in the
+output bias (attention weights sum to one), the half of gelu in the projection after it, and the token type in the
+positions. The key bias is left out: it shifts all scores of a query alike, and softmax does not see that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hartonomous_server import blas, errors
+from hartonomous_server.inference import kernels
+from hartonomous_server.models.architecture import BertConfig
+
+blas.numpy()
+import numpy as np  # noqa: E402
+
+VERSION = 1  # of the layout: a mapped file made by another version is made again
+ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that straddle cache lines
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Weights = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Norm:
+    scale: Array  # (hidden, 1)
+    shift: Array  # (hidden, 1)
+
+
+@dataclass(frozen=True)
+class Layer:
+    qkv: Array  # (3 hidden, hidden)
+    query_bias: Array  # (hidden, 1)
+    out: Array  # (hidden, hidden)
+    out_bias: Array  # (hidden, 1)
+    attention_norm: Norm
+    up: Array  # (inner, hidden)
+    up_bias: Array  # (inner, 1)
+    down: Array  # (hidden, inner)
+    down_bias: Array  # (hidden, 1)
+    output_norm: Norm
+
+
+@dataclass(frozen=True)
+class Packed:
+    words: Array  # (vocabulary, hidden)
+    positions: Array  # (positions, hidden)
+    norm: Norm
+    layers: list[Layer]
+
+
+def aligned(size: int) -> Array:
+    """Uninitialised float32 buffer on a cache line."""
+    room = np.empty(size * 4 + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size * 4].view(np.float32)
+
+
+def size(config: BertConfig) -> int:
+    """Bytes of the packed form."""
+    return _Slots(config, None).used * 4
+
+
+def pack(config: BertConfig, weights: Weights, buffer: Any = None) -> Any:
+    """Writes the packed form of named tensors into ``buffer`` (writable, ``size(config)`` bytes) or a new one."""
+    if buffer is None:
+        buffer = aligned(size(config) // 4)
+    packed = unpack(config, buffer)
+    positions, types = (_tensor(weights, f"embeddings.{kind}_embeddings.weight") for kind in ("position", "token_type"))
+    packed.words[...] = _tensor(weights, "embeddings.word_embeddings.weight")
+    np.add(positions, types[0], out=packed.positions)
+    _pack_norm(packed.norm, weights, "embeddings.LayerNorm")
+    for number, layer in enumerate(packed.layers):
+        _pack_layer(config, layer, weights, f"encoder.layer.{number}")
+    return buffer
+
+
+def unpack(config: BertConfig, buffer: Any) -> Packed:
+    """Views of the arrays in a packed buffer."""
+    return _Slots(config, np.frombuffer(buffer, np.float32)).packed
+
+
+class _Slots:
+    """Places the arrays one after the other; without a buffer it only measures."""
+
+    def __init__(self, config: BertConfig, buffer: Array | None) -> None:
+        self._buffer = buffer
+        self.used = 0
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.packed = Packed(
+            words=self._place(config.vocab_size, hidden),
+            positions=self._place(config.max_position_embeddings, hidden),
+            norm=self._norm(hidden),
+            layers=[self._layer(hidden, inner) for _ in range(config.num_hidden_layers)],
+        )
+        if buffer is not None and buffer.size < self.used:
+            raise errors.ModelCorrupt(f"packed model has {buffer.nbytes} bytes, expected {self.used * 4}")
+
+    def _place(self, rows: int, columns: int) -> Array:
+        start, count = self.used, rows * columns
+        self.used += math.ceil(count * 4 / ALIGNMENT) * ALIGNMENT // 4
+        if self._buffer is None or self._buffer.size < start + count:
+            return np.empty((0, 0), np.float32)
+        return self._buffer[start : start + count].reshape(rows, columns)
+
+    def _norm(self, hidden: int) -> Norm:
+        return Norm(self._place(hidden, 1), self._place(hidden, 1))
+
+    def _layer(self, hidden: int, inner: int) -> Layer:
+        return Layer(
+            qkv=self._place(3 * hidden, hidden),
+            query_bias=self._place(hidden, 1),
+            out=self._place(hidden, hidden),
+            out_bias=self._place(hidden, 1),
+            attention_norm=self._norm(hidden),
+            up=self._place(inner, hidden),
+            up_bias=self._place(inner, 1),
+            down=self._place(hidden, inner),
+            down_bias=self._place(hidden, 1),
+            output_norm=self._norm(hidden),
+        )
+
+
+def _pack_layer(config: BertConfig, layer: Layer, weights: Weights, name: str) -> None:
+    hidden = config.hidden_size
+    scale = 1 / math.sqrt(config.head_size)
+    attention = f"{name}.attention.self"
+    np.multiply(_tensor(weights, f"{attention}.query.weight"), scale, out=layer.qkv[:hidden])
+    layer.qkv[hidden : 2 * hidden] = _tensor(weights, f"{attention}.key.weight")
+    layer.qkv[2 * hidden :] = _tensor(weights, f"{attention}.value.weight")
+    layer.query_bias[:, 0] = _tensor(weights, f"{attention}.query.bias").astype(np.float64) * scale
+
+    layer.out[...] = _tensor(weights, f"{name}.attention.output.dense.weight")
+    value_bias = _tensor(weights, f"{attention}.value.bias").astype(np.float64)
+    layer.out_bias[:, 0] = layer.out.astype(np.float64) @ value_bias + _tensor(weights, f"{name}.attention.output.dense.bias")
+    _pack_norm(layer.attention_norm, weights, f"{name}.attention.output.LayerNorm")
+
+    layer.up[...] = _tensor(weights, f"{name}.intermediate.dense.weight")
+    layer.up_bias[:, 0] = _tensor(weights, f"{name}.intermediate.dense.bias")
+    np.multiply(_tensor(weights, f"{name}.output.dense.weight"), kernels.output_factor(config.hidden_act), out=layer.down)
+    layer.down_bias[:, 0] = _tensor(weights, f"{name}.output.dense.bias")
+    _pack_norm(layer.output_norm, weights, f"{name}.output.LayerNorm")
+
+
+def _pack_norm(norm: Norm, weights: Weights, name: str) -> None:
+    norm.scale[:, 0] = _tensor(weights, f"{name}.weight")
+    norm.shift[:, 0] = _tensor(weights, f"{name}.bias")
+
+
+def _tensor(weights: Weights, name: str) -> Array:
+    return np.asarray(weights(name), np.float32)

@@ -1,0 +1,123 @@
+"""Text to token ids and back, by the tokenizers library from a model's own files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hartonomous_server import errors
+from hartonomous_server.models import architecture
+
+# Read by the library at its first batch: a backend must not grow a thread pool.
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# tokenizer_config.json -> normalizer of tokenizer.json; a stated value wins, as in the reference implementation.
+_NORMALIZER_SETTINGS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+_SPECIAL_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token")
+
+
+class Tokenizer:
+    """A tokenizer that cuts at ``max_length`` and never pads."""
+
+    def __init__(self, library_tokenizer: Any, lower_case: bool = False) -> None:
+        self._tokenizer = library_tokenizer
+        self._lower_case = lower_case
+
+    @classmethod
+    def from_json(
+        cls,
+        tokenizer_json: str | Mapping[str, Any],
+        max_length: int,
+        tokenizer_config: Mapping[str, Any] | None = None,
+        special_tokens_map: Mapping[str, Any] | None = None,
+        lower_case: bool = False,
+    ) -> Tokenizer:
+        """From tokenizer.json. Its own truncation and padding are settings of the export, not of the model: dropped."""
+        content = json.loads(tokenizer_json) if isinstance(tokenizer_json, str) else dict(tokenizer_json)
+        tokenizer = _build(_with_settings(content, tokenizer_config or {}))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        special = _special_tokens(special_tokens_map or {}, tokenizer_config or {})
+        for token in special:
+            if tokenizer.token_to_id(token) is None:
+                raise errors.TokenizerInvalid(f"special token {token} is not in the vocabulary")
+        tokenizer.add_special_tokens(special)
+        return cls(tokenizer, lower_case)
+
+    @classmethod
+    def from_files(cls, tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> Tokenizer:
+        """From the two objects a model is stored with: its tokenizer files and its configuration files."""
+        if not tokenizer_files or not tokenizer_files.get("tokenizer"):
+            raise errors.TokenizerInvalid(
+                "model has no tokenizer.json", hint='pass {"tokenizer": <tokenizer.json>, ...} to hartonomous.model_begin'
+            )
+        return cls.from_json(
+            tokenizer_files["tokenizer"],
+            architecture.max_tokens(model_files),
+            tokenizer_files.get("tokenizer_config"),
+            tokenizer_files.get("special_tokens_map"),
+            bool((model_files.get("sentence_bert_config") or {}).get("do_lower_case")),
+        )
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    @property
+    def largest_id(self) -> int:
+        return max(self._tokenizer.get_vocab().values())
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included."""
+        if self._lower_case:
+            texts = [text.lower() for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
+    def encode(self, text: str) -> list[int]:
+        return self.encode_batch([text])[0]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out; an id outside the vocabulary is an error."""
+        for token in ids:
+            if token < 0 or self._tokenizer.id_to_token(token) is None:
+                raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {self.vocabulary_size} tokens")
+        return self._tokenizer.decode(list(ids))
+
+
+def check(tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> None:
+    """Refuses a tokenizer that cannot be built or that yields ids the model has no embedding for."""
+    tokenizer = Tokenizer.from_files(tokenizer_files, model_files)
+    rows = architecture.BertConfig.parse(model_files["config"]).vocab_size
+    if tokenizer.largest_id >= rows:
+        raise errors.TokenizerInvalid(f"tokenizer has token id {tokenizer.largest_id}, expected ids below vocab_size {rows}")
+    if not tokenizer.encode(""):
+        raise errors.TokenizerInvalid("tokenizer gives no token for an empty text, expected its special tokens")
+
+
+def _build(content: Mapping[str, Any]) -> Any:
+    import tokenizers
+
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(content))
+    except Exception as error:  # the library raises nothing narrower
+        raise errors.TokenizerInvalid(f"tokenizer.json is not valid: {error}") from error
+
+
+def _with_settings(content: dict[str, Any], tokenizer_config: Mapping[str, Any]) -> dict[str, Any]:
+    normalizer = content.get("normalizer") or {}
+    if normalizer.get("type") != "BertNormalizer":
+        return content
+    stated = {ours: tokenizer_config[theirs] for theirs, ours in _NORMALIZER_SETTINGS.items() if theirs in tokenizer_config}
+    return content | {"normalizer": normalizer | stated}
+
+
+def _special_tokens(special_tokens_map: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> list[str]:
+    stated = {**tokenizer_config, **special_tokens_map}
+    tokens = [stated[key] for key in _SPECIAL_TOKENS if stated.get(key)]
+    return [token["content"] if isinstance(token, Mapping) else token for token in tokens]
