@@ -10,8 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 SQL = ROOT / "sql"
-ONCE = ("types", "tables")
+ONCE = ("head", "types", "tables")
 PHASES = ("types", "kernel", "tables", "views", "functions")
+# The schema is created, never adopted: one that exists already might be somebody else's.
+INSTALL = "create schema hartonomous;\n"
+SEARCH_PATH = "set local search_path = pg_catalog, pg_temp;\n"
 
 
 def version() -> str:

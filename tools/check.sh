@@ -10,10 +10,16 @@ check() { # name command...
     "${@:2}" || failed+=("$1")
 }
 
+plpgsql() { # silent when nothing is found
+    local found
+    found=$(psql -qXAt -v ON_ERROR_STOP=1 -f tools/plpgsql_check.sql) && [ -z "$found" ] || { echo "$found" && return 1; }
+}
+
 check ruff ruff check --no-cache .
 check "types of the server package" mypy --cache-dir=/tmp/mypy build.py plpython/hartonomous_server tools/*.py
 check "types of the client" mypy --cache-dir=/tmp/mypy --python-version 3.10 client/hartonomous
-check pgspot pgspot "$script"
+check pgspot_check.python3 tools/pgspot.py "$script"
+check plpgsql_check plpgsql
 check docs python3 tools/docs.py --check
 check layering python3 tools/layering.py
 

@@ -58,7 +58,9 @@ choose_port() {
 dsn() { echo "host=127.0.0.1 port=$(port) dbname=hartonomous user=postgres password=$(password)"; }
 
 enter() { # user command...
-    in_root "$(root_name)" "$1" "$(data_dir)" LANG=C.UTF-8 TERM="${TERM:-dumb}" HOME=/var/lib/postgresql \
+    local home=/tmp
+    [ "$1" != postgres ] || home=/var/lib/postgresql
+    in_root "$(root_name)" "$1" "$(data_dir)" LANG=C.UTF-8 TERM="${TERM:-dumb}" HOME=$home \
         PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_PASSWORD="$(password)" HARTONOMOUS_DSN="$(dsn)" \
         PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}"
 }
