@@ -21,6 +21,7 @@ import numpy as np  # noqa: E402
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Check = Callable[[], object]
 
+LINE = 16  # numbers in a cache line
 SCORES_BLOCK = 131072  # attention scores worked on at a time, so that they stay in the second-level cache
 
 
@@ -35,6 +36,7 @@ class Workspace:
             "inner": config.intermediate_size,
         }
         self._flat: dict[str, Array] = {}
+        self._scores = np.zeros(0, np.float32)
         self.scratch = aligned(2 * kernels.BLOCK)
 
     def array(self, name: str, width: int) -> Array:
@@ -43,6 +45,15 @@ class Workspace:
         if name not in self._flat or self._flat[name].size < size:
             self._flat[name] = aligned(self._rows[name] * max(width, WIDTH))
         return self._flat[name][:size].reshape(-1, width)
+
+    def scores(self, texts: int, heads: int, length: int) -> Array:
+        """(texts, heads, keys, queries), rows of queries widened to whole cache lines; contents undefined but finite."""
+        width = -(-length // LINE) * LINE
+        size = texts * heads * length * width
+        if self._scores.size < size:
+            self._scores = aligned(max(size, SCORES_BLOCK))
+            self._scores[:] = 0
+        return self._scores[:size].reshape(texts, heads, length, width)
 
 
 class Bert:
@@ -108,10 +119,16 @@ class Bert:
         for text in range(0, len(group.texts), some_texts):
             for head in range(0, heads, some_heads):
                 part = slice(text, text + some_texts), slice(head, head + some_heads)
-                scores = np.matmul(key[part].swapaxes(2, 3), query[part])  # (texts, heads, keys, queries)
-                sums = kernels.softmax_parts(scores)  # (texts, heads, 1, queries)
-                np.matmul(value[part], scores, out=output[part])
-                np.divide(output[part], sums, out=output[part])
+                self._attend_heads(query[part], key[part], value[part], output[part], workspace)
+
+    def _attend_heads(self, query: Array, key: Array, value: Array, output: Array, workspace: Workspace) -> None:
+        """output = value x softmax(key^T x query), all (texts, heads, head size, length)"""
+        texts, heads, _, length = query.shape
+        scores = workspace.scores(texts, heads, length)  # (texts, heads, keys, queries)
+        np.matmul(key.swapaxes(2, 3), query, out=scores[..., :length])
+        sums = kernels.softmax_parts(scores)  # (texts, heads, 1, queries)
+        np.matmul(value, scores[..., :length], out=output)
+        np.divide(output, sums[..., :length], out=output)
 
     def _by_head(self, array: Array, group: Group) -> Array:
         """(hidden, width) -> view (texts, heads, head size, length)"""
