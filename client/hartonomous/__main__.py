@@ -1,0 +1,3 @@
+from hartonomous.cli import main
+
+main()

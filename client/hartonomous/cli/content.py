@@ -1,0 +1,179 @@
+"""hartonomous ingest, embed, search, lineage"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from hartonomous import documents, embedding
+from hartonomous.cli.output import client, echo_json, json_option, number, printable, progress, wants_json
+from hartonomous.cli.tree import lineage_tree
+from hartonomous.client import Client
+from hartonomous.records import SearchResult
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", default="auto", show_default=True, type=click.Choice(documents.FORMATS), help="auto: by suffix."
+)
+@click.option("--uri-prefix", help="What source uris begin with; default: file:// and the folder.")
+@click.option("--modality", default="binary", show_default=True, help="Modality of files that are not documents.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out matching files; may be repeated.")
+@json_option
+def ingest(
+    paths: tuple[Path, ...], format: str, uri_prefix: str | None, modality: str, exclude: tuple[str, ...]
+) -> None:
+    """Ingest files, and folders with all below them.
+
+    .html, .md and .txt files are split into passages by the server; other files are stored as they are. A document of
+    the same source uri is replaced: what did not change stays. Hidden files inside folders are left out.
+
+    \b
+    Example:
+      hartonomous ingest /usr/share/doc/postgresql-doc-17/html --uri-prefix postgresql-17/
+      hartonomous ingest notes/ --exclude '*.png'
+    """
+    connection, started = client(), time.monotonic()
+    with progress("ingest", "files") as report:
+        result = documents.ingest(connection, paths, format, uri_prefix, modality, exclude, report)
+    if wants_json():
+        echo_json(result)
+    else:
+        total = result.new + result.changed + result.unchanged
+        click.echo(
+            f"{number(total)} documents: {number(result.new)} new, {number(result.changed)} changed,"
+            f" {number(result.unchanged)} unchanged; {number(result.passages)} passages;"
+            f" {time.monotonic() - started:.1f} s"
+        )
+    for uri, error in result.failed:
+        click.echo(f"error: {printable(uri)}: {error}", err=True)
+    if result.failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option("--model", help="Name or name@version; default: the deployed one.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Connections side by side.")
+@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Texts a transaction.")
+@json_option
+def embed(model: str | None, workers: int, batch: int) -> None:
+    """Embed everything that has no current embedding.
+
+    An interrupted run is continued by the same command.
+
+    \b
+    Example:
+      hartonomous embed --workers 4
+    """
+    connection = client()
+    with progress("embed", "texts") as report:
+        result = embedding.embed(connection, model, workers, batch, report)
+    if wants_json():
+        echo_json({"texts": result.texts, "seconds": result.seconds, "texts_per_second": result.texts_per_second})
+    elif result.texts:
+        rate = f"{result.texts_per_second:.0f} a second"
+        click.echo(f"{number(result.texts)} texts embedded in {result.seconds:.1f} s, {rate}")
+    else:
+        click.echo("nothing to embed")
+
+
+class JsonObject(click.ParamType):
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"not valid JSON: {error}", param, ctx)
+        return found if isinstance(found, dict) else self.fail("expected a JSON object", param, ctx)
+
+
+@click.command()
+@click.argument("query")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many results.")
+@click.option("--filter", type=JsonObject(), help="What results must match, see above.")
+@click.option("--model", help="Name or name@version; default: the deployed one.")
+@json_option
+def search(query: str, k: int, filter: dict[str, Any] | None, model: str | None) -> None:
+    """Find what is nearest in meaning to QUERY.
+
+    Keys of --filter: modality, subtype, source_uri_prefix, created_after, created_before, metadata.
+
+    \b
+    Example:
+      hartonomous search 'how do I reclaim disk space' -k 3
+      hartonomous search 'locks' --filter '{"source_uri_prefix": "postgresql-17/"}' --json
+    """
+    connection = client()
+    results = connection.search(query, k, model, filter)
+    headings = _headings(connection, results)
+    for rank, result in enumerate(results, 1):
+        metadata = headings.get((result.artifact_id, result.source_uri), {})
+        if wants_json():
+            _echo_result(rank, result, metadata)
+        else:
+            _print_result(rank, result, metadata)
+    if not results and not wants_json():
+        click.echo("nothing found; hartonomous ingest and hartonomous embed bring content in")
+
+
+def _headings(connection: Client, results: list[SearchResult]) -> dict[tuple[int, str | None], dict[str, Any]]:
+    shown = connection.artifact_show([result.artifact_id for result in results]) if results else []
+    return {(found.artifact_id, found.source_uri): found.metadata or {} for found in shown}
+
+
+def _echo_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> None:
+    echo_json(
+        {
+            "rank": rank,
+            "artifact_id": result.artifact_id,
+            "score": result.score,
+            "source_uri": result.source_uri,
+            "title": metadata.get("title"),
+            "heading_path": metadata.get("heading_path") or [],
+            "snippet": result.snippet,
+            "verdict": result.verdict,
+        }
+    )
+
+
+def _print_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> None:
+    uri = printable(result.source_uri or "")
+    click.secho(f"{rank:>2}  {result.score:.3f}  {uri}  (artifact {result.artifact_id})", bold=True)
+    path = metadata.get("heading_path") or [metadata.get("title")]
+    if heading := " > ".join(str(part) for part in path if part):
+        click.echo(f"    {printable(heading)}")
+    if result.snippet:
+        click.echo(f"    {printable(result.snippet)}")
+    click.echo()
+
+
+@click.command()
+@click.argument("artifact_id", metavar="ID", type=int)
+@click.option("--depth", type=click.IntRange(min=0), help="How many steps; default: the server's.")
+@json_option
+def lineage(artifact_id: int, depth: int | None) -> None:
+    """Show what an artifact was made from.
+
+    The tree goes down to source, content hash, model and weights. Long lists are cut; --json has all.
+
+    \b
+    Example:
+      hartonomous lineage 4711
+      hartonomous lineage 4711 --depth 2 --json
+    """
+    nodes = client().lineage(artifact_id, depth)
+    if wants_json():
+        for node in nodes:
+            echo_json(node)
+    else:
+        Console(highlight=False).print(lineage_tree(nodes), soft_wrap=True)
+
+
+VERBS = (ingest, embed, search, lineage)

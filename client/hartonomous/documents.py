@@ -1,0 +1,146 @@
+"""Files and folders as documents and artifacts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from itertools import islice
+from pathlib import Path
+
+from hartonomous.client import Client
+from hartonomous.errors import DocumentMalformed, InvalidContent, InvalidParameter
+from hartonomous.progress import Progress, silent
+
+DOCUMENT_FORMATS = {
+    ".html": "html", ".htm": "html", ".xhtml": "html", ".md": "markdown", ".markdown": "markdown", ".txt": "text",
+}  # fmt: skip
+FORMATS = ("auto", "html", "markdown", "text", "binary")
+GROUP = 50  # files between two looks at what the server had
+
+_CURRENT = """
+select s.source_uri, s.artifact_id
+from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
+where s.tenant_id = hartonomous.current_tenant() and s.source_uri = any(%(uris)s)
+  and not s.metadata ? 'position' and a.deleted_at is null
+"""
+_PASSAGES = """
+select count(*) from hartonomous.artifact_source as s
+where s.tenant_id = hartonomous.current_tenant() and s.document_uri = any(%(uris)s) and s.metadata ? 'position'
+"""
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+    source_uri: str
+    format: str
+
+
+@dataclass
+class Ingest:
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    passages: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)  # source uri, error
+
+
+def ingest(
+    client: Client,
+    paths: Sequence[str | Path],
+    format: str = "auto",
+    uri_prefix: str | None = None,
+    modality: str = "binary",
+    exclude: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Ingest:
+    """Ingests files, and folders with all below them, one transaction a file.
+
+    source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
+    stored does not stop the others.
+    """
+    files = find(paths, format, uri_prefix, exclude)
+    result = Ingest()
+    progress(0, len(files))
+    for group in _groups(files):
+        _ingest_group(client, group, modality, result)
+        progress(result.new + result.changed + result.unchanged + len(result.failed), len(files))
+    return result
+
+
+def find(paths: Sequence[str | Path], format: str, uri_prefix: str | None, exclude: Sequence[str]) -> list[File]:
+    """The files to ingest, in a stable order; hidden ones inside folders are left out."""
+    files: dict[str, File] = {}
+    for given in map(Path, paths):
+        if not given.exists():
+            raise InvalidParameter(f"{given} does not exist", hint="give files or folders")
+        folder = given if given.is_dir() else given.parent
+        prefix = f"{folder.resolve().as_uri()}/" if uri_prefix is None else uri_prefix
+        for path in _walk(given) if given.is_dir() else [given]:
+            relative = path.relative_to(folder).as_posix()
+            if any(fnmatch(relative, glob) or fnmatch(path.name, glob) for glob in exclude):
+                continue
+            file = File(path, prefix + relative, _format(path, format))
+            if files.setdefault(file.source_uri, file).path != path:
+                raise InvalidParameter(
+                    f"{files[file.source_uri].path} and {path} have the same source uri {file.source_uri}",
+                    hint="ingest them in two runs with different --uri-prefix",
+                )
+    return list(files.values())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _format(path: Path, format: str) -> str:
+    return DOCUMENT_FORMATS.get(path.suffix.lower(), "binary") if format == "auto" else format
+
+
+def _groups(files: list[File]) -> Iterator[list[File]]:
+    items = iter(files)
+    while group := list(islice(items, GROUP)):
+        yield group
+
+
+def _ingest_group(client: Client, group: list[File], modality: str, result: Ingest) -> None:
+    uris = [file.source_uri for file in group]
+    known: dict[str, set[int]] = {}
+    for uri, artifact_id in client.query(_CURRENT, {"uris": uris}):
+        known.setdefault(uri, set()).add(artifact_id)
+    for file in group:
+        try:
+            artifact_id = _ingest_file(client, file, modality)
+        except (InvalidContent, DocumentMalformed) as error:
+            result.failed.append((file.source_uri, str(error)))
+            continue
+        before = known.get(file.source_uri, set())
+        if artifact_id in before:
+            result.unchanged += 1
+        elif before:
+            result.changed += 1
+        else:
+            result.new += 1
+    result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
+
+
+def _ingest_file(client: Client, file: File, modality: str) -> int:
+    data = file.path.read_bytes()
+    if file.format == "binary":
+        return client.ingest(data, modality, source_uri=file.source_uri)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidContent(
+            f"byte {error.start} is not UTF-8", hint="convert the file with iconv, or ingest it with --format binary"
+        ) from error
+    if (at := text.find("\0")) >= 0:
+        raise InvalidContent(
+            f"text contains a NUL character at {at}, which PostgreSQL texts cannot hold",
+            hint="remove it, or ingest the file with --format binary",
+        )
+    return client.ingest_document(file.source_uri, text, file.format)

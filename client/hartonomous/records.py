@@ -1,0 +1,138 @@
+"""Rows that the server returns."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def row_of(cls: type[T]) -> Callable[[Any], Callable[[Any], T]]:
+    """A psycopg row factory; columns that a newer server adds are passed over."""
+
+    def factory(cursor: Any) -> Callable[[Any], T]:
+        columns = [column.name for column in cursor.description or ()]
+        places = [columns.index(field.name) for field in fields(cls) if field.name in columns]  # type: ignore[arg-type]
+        names = [columns[place] for place in places]
+        return lambda values: cls(**{name: values[place] for name, place in zip(names, places, strict=True)})
+
+    return factory
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    artifact_id: int
+    score: float
+    source_uri: str | None
+    snippet: str | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class LineageNode:
+    depth: int
+    node_type: str
+    node_id: int
+    relation: str | None
+    via: int | None
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """An artifact at one of the places where it was found."""
+
+    artifact_id: int
+    modality: str
+    subtype: str | None
+    source_uri: str | None
+    metadata: dict[str, Any] | None
+    content_hash: bytes
+    canonical_text: str | None
+
+
+@dataclass(frozen=True)
+class Place:
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class AtomIdentity:
+    h_xy: int
+    h_yz: int
+    h_zm: int
+    content_hash: bytes
+    x: int
+    y: int
+    z: int
+    m: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    model_id: int
+    name: str
+    version: str
+    kind: str
+    architecture: str
+    status: str
+    parameters: int | None
+    dimensions: int | None
+    max_tokens: int | None
+    deployed_at: datetime | None
+    created_at: datetime
+    state_hash: bytes | None
+    tenant_id: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    name: str
+    dtype: str
+    shape: list[int]
+    bytes: int
+    content_hash: builtins.bytes | None = None
+
+
+@dataclass(frozen=True)
+class PartialTensor:
+    name: str
+    bytes_present: int
+
+
+@dataclass(frozen=True)
+class ModelStorage:
+    raw_bytes: int
+    stored_bytes: int
+    shared_bytes: int
+
+
+@dataclass(frozen=True)
+class Student:
+    model_id: int
+    raw_bytes: int
+    stored_bytes: int
+    quality: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    tenant_id: int
+    name: str
+    created_at: datetime
+    roles: list[str]
+
+
+@dataclass(frozen=True)
+class Check:
+    item: str
+    ok: bool
+    found: str
+    expected: str
+    hint: str
+    required: bool = True

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from hartonomous.calls import Caller
+from hartonomous.records import AtomIdentity, Occurrence, Place
+
+Json = Mapping[str, Any]
+
+
+def jsonb(value: Json | None) -> Jsonb | None:
+    return None if value is None else Jsonb(value)
+
+
+class Atoms(Caller):
+    def ingest(
+        self,
+        content: bytes,
+        modality: str | None = None,
+        subtype: str | None = None,
+        source_uri: str | None = None,
+        canonical_text: str | None = None,
+        metadata: Json | None = None,
+    ) -> int:
+        return self._value(
+            "ingest",
+            {"content": content},
+            modality=modality,
+            subtype=subtype,
+            source_uri=source_uri,
+            canonical_text=canonical_text,
+            metadata=jsonb(metadata),
+        )
+
+    def ingest_text(
+        self, content: str, source_uri: str | None = None, metadata: Json | None = None, modality: str | None = None
+    ) -> int:
+        return self._value(
+            "ingest_text", {"content": content}, source_uri=source_uri, metadata=jsonb(metadata), modality=modality
+        )
+
+    def ingest_many(
+        self,
+        contents: Sequence[bytes],
+        modality: str,
+        source_uris: Sequence[str | None] | None = None,
+        metadata: Sequence[Json | None] | None = None,
+        subtype: str | None = None,
+        canonical_texts: Sequence[str | None] | None = None,
+    ) -> list[int]:
+        return self._value(
+            "ingest_many",
+            {"contents": list(contents), "modality": modality},
+            source_uris=source_uris and list(source_uris),
+            metadata=metadata and [jsonb(item) for item in metadata],
+            subtype=subtype,
+            canonical_texts=canonical_texts and list(canonical_texts),
+        )
+
+    def ingest_document(
+        self, source_uri: str, content: str, format: str | None = None, metadata: Json | None = None
+    ) -> int:
+        return self._value(
+            "ingest_document", {"source_uri": source_uri, "content": content}, format=format, metadata=jsonb(metadata)
+        )
+
+    def content(self, artifact_id: int) -> bytes:
+        return self._value("content", {"artifact_id": artifact_id})
+
+    def content_slice(self, artifact_id: int, start: int, length: int) -> bytes:
+        return self._value("content_slice", {"artifact_id": artifact_id, "start": start, "length": length})
+
+    def artifact_show(self, artifact_ids: Sequence[int]) -> list[Occurrence]:
+        return self._rows(Occurrence, "artifact_show", {"artifact_ids": list(artifact_ids)})
+
+    def artifact_delete(self, artifact_id: int) -> None:
+        self._run("artifact_delete", {"artifact_id": artifact_id})
+
+    def artifact_restore(self, artifact_id: int) -> None:
+        self._run("artifact_restore", {"artifact_id": artifact_id})
+
+    def artifact_purge(self, artifact_id: int) -> None:
+        self._run("artifact_purge", {"artifact_id": artifact_id})
+
+    def hilbert_encode(self, x: int, y: int) -> int:
+        return self._value("hilbert_encode", {"x": x, "y": y})
+
+    def hilbert_decode(self, h: int) -> tuple[int, int]:
+        place = self._row(Place, "hilbert_decode", {"h": h})
+        return place.x, place.y
+
+    def atom_identity(self, content: bytes, modality: str | None = None, tenant_id: int | None = None) -> AtomIdentity:
+        return self._row(AtomIdentity, "atom_identity", {"content": content}, modality=modality, tenant_id=tenant_id)
