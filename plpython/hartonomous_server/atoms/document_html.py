@@ -3,96 +3,41 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
-import lxml.html
-from lxml.etree import ParserError
 from lxml.etree import _Element as Element
 
-from hartonomous_server import errors
 from hartonomous_server.atoms.document_pack import Block, Boundary, Section, count_tokens
+from hartonomous_server.atoms.document_tree import (
+    HEADINGS,
+    LABEL_TAGS,
+    PRE_TAGS,
+    classes,
+    first_id,
+    is_inline,
+    names,
+    normal,
+    own_id,
+    page_tree,
+    stray_text,
+    text_of,
+    visible,
+)
 
 MAX_DEPTH = 100  # deeper elements are read as plain text, so that recursion stays bounded
 LONG_ROW = 0.75  # of the target: a longer table row becomes several blocks under its first cell
 
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_PRE_TAGS = ("pre", "xmp", "listing", "plaintext")
-_LABEL_TAGS = ("caption", "figcaption", "summary", "legend")
-_BLOCK_TAGS = frozenset(
-    "address article aside blockquote body center dd details dialog dir div dl dt fieldset figure footer form frameset "
-    "header hgroup hr html li main menu noframes ol p section table tbody td tfoot th thead tr ul".split()
-).union(_HEADINGS, _PRE_TAGS, _LABEL_TAGS)
-_UNSEEN_TAGS = frozenset(
-    "head script style template noscript iframe object audio video canvas svg select textarea button datalist nav".split()
-)
-_NAVIGATION_ROLES = frozenset("navigation banner contentinfo search menu menubar doc-toc doc-index".split())
-_NAVIGATION_CLASSES = frozenset(
-    "toc list-of-figures list-of-tables list-of-examples navheader navfooter navbar breadcrumb breadcrumbs skip-link "
-    "headerlink linenos".split()
-)
-_ADMONITIONS = frozenset("note tip warning caution important admonition attention danger hint".split())
-_LABEL_CLASSES = frozenset(("title", "caption", "admonition-title"))
-_PERMALINK_TEXTS = frozenset(("#", "\u00b6", "\u00a7", "\U0001f517"))
+_ADMONITIONS = names("note tip warning caution important admonition attention danger hint")
+_LABEL_CLASSES = names("title caption admonition-title")
 _TITLE_SEPARATOR = re.compile(r"\s*[|\u2013\u2014\u00b7\u00bb]\s*|\s+-\s+|:\s+")
-_SPACE = re.compile(r"\s+")
-_INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0xFEFF))  # places where a long word may break
 
 
 def parse(content: str, target: int) -> tuple[str, list[Section]]:
     """The title and the sections of a page."""
-    root = _tree(content)
-    if root is None:
-        return "", []
-    title = _normal(" ".join(root.xpath("//head/title[1]//text()")))
-    _prune(root)
+    title, root = page_tree(content)
     reader = _Reader(target)
-    reader.read(root)
+    if root is not None:
+        reader.read(root)
     return _finish(title, reader.sections)
-
-
-def _tree(content: str) -> Element | None:
-    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
-    try:
-        root = lxml.html.document_fromstring(content.encode(), parser=parser)
-    except ParserError:  # nothing but space and comments
-        return None
-    if any("xcessive depth" in entry.message for entry in parser.error_log):
-        raise errors.DocumentMalformed(
-            "html elements are nested more than 2048 deep, expected fewer",
-            hint="call ingest_document with format => 'text' on the text itself",
-        )
-    return root
-
-
-def _prune(root: Element) -> None:
-    """Take out what is not read and part blocks by white space, so that an element's text is what a reader sees."""
-    for element in list(root.iter()):
-        if element is not root and _is_unseen(element):
-            element.drop_tree()
-        elif element.tag == "br":
-            element.tail = "\n" + (element.tail or "")
-        elif element.tag in _BLOCK_TAGS:
-            element.tail = "\n" + (element.tail or "")
-            if element.tag not in _PRE_TAGS:
-                element.text = "\n" + (element.text or "")
-
-
-def _is_unseen(element: Element) -> bool:
-    tag = element.tag
-    if tag in _UNSEEN_TAGS or element.get("hidden") is not None or element.get("aria-hidden") == "true":
-        return True
-    if tag == "body" or tag in _HEADINGS:
-        return False
-    if element.get("role") in _NAVIGATION_ROLES or not _NAVIGATION_CLASSES.isdisjoint(_classes(element)):
-        return True
-    if tag in ("header", "footer"):
-        return _is_page_furniture(element)
-    return tag == "a" and (element.get("href") or "").startswith("#") and _text(element) in _PERMALINK_TEXTS
-
-
-def _is_page_furniture(element: Element) -> bool:
-    inside = any(a.tag in ("article", "main", "section") for a in element.iterancestors())
-    return not inside and next(element.iter("h1"), None) is None
 
 
 def _finish(title: str, sections: list[Section]) -> tuple[str, list[Section]]:
@@ -127,14 +72,14 @@ class _Reader:
     def read(self, element: Element) -> None:
         tag = element.tag
         if self.depth > MAX_DEPTH:
-            self.emit(_text(element), _first_id(element))
-        elif tag in _HEADINGS:
+            self.emit(text_of(element), first_id(element))
+        elif tag in HEADINGS:
             self._heading(element)
-        elif tag in _PRE_TAGS:
+        elif tag in PRE_TAGS:
             self._preformatted(element)
-        elif tag in _LABEL_TAGS or (tag == "p" and not _LABEL_CLASSES.isdisjoint(_classes(element))):
+        elif tag in LABEL_TAGS or (tag == "p" and not _LABEL_CLASSES.isdisjoint(classes(element))):
             self.open(Boundary.ENTRY)
-            self.label(_text(element), _first_id(element))
+            self.label(text_of(element), first_id(element))
         else:
             self._container(element)
 
@@ -143,7 +88,7 @@ class _Reader:
     def _container(self, element: Element) -> None:
         """What a container sets for its content ends with it; but a wrapped heading reaches beyond its wrapper."""
         anchor, headings, leads, sections = self._anchor, self._headings, self.leads, len(self.sections)
-        self._anchor = _own_id(element) or anchor
+        self._anchor = own_id(element) or anchor
         self.depth += 1
         self._content(element)
         self.depth -= 1
@@ -169,9 +114,9 @@ class _Reader:
         """Blocks one by one; runs of text and inline elements between them are paragraphs."""
         run, anchor, lasting = [element.text or ""], None, False
         for child in element:
-            if _is_inline(child):
+            if is_inline(child):
                 if anchor is None and not "".join(run).strip():
-                    anchor, lasting = _first_id(child), "indexterm" not in _classes(child)
+                    anchor, lasting = first_id(child), "indexterm" not in classes(child)
                 run += [*child.itertext(), child.tail or ""]
                 continue
             self._paragraph("".join(run), anchor, lasting)
@@ -180,7 +125,7 @@ class _Reader:
         self._paragraph("".join(run), anchor, lasting)
 
     def _paragraph(self, text: str, anchor: str | None, lasting: bool) -> None:
-        text = _normal(text)
+        text = normal(text)
         if text:
             self.emit(text, anchor)
         elif anchor and lasting:
@@ -201,13 +146,13 @@ class _Reader:
             else:
                 self.read(child)
         self._entry(terms, definitions)
-        self.emit(_stray(element))
+        self.emit(stray_text(element))
 
     def _entry(self, terms: list[Element], definitions: list[Element]) -> None:
         leads, anchor = self.leads, self._anchor
-        self._anchor = next(filter(None, map(_first_id, terms)), anchor)
+        self._anchor = next(filter(None, map(first_id, terms)), anchor)
         self.open(Boundary.ENTRY)
-        self.label(", ".join(filter(None, map(_text, terms))))
+        self.label(", ".join(filter(None, map(text_of, terms))))
         for definition in definitions:
             self._container(definition)
         self.close(Boundary.ENTRY)
@@ -216,8 +161,8 @@ class _Reader:
     # --- leaves ---
 
     def _heading(self, element: Element) -> None:
-        text, anchor = _text(element), _first_id(element)
-        if not _ADMONITIONS.isdisjoint(_classes(element.getparent())):
+        text, anchor = text_of(element), first_id(element)
+        if not _ADMONITIONS.isdisjoint(classes(element.getparent())):
             self.label(text, anchor)
         elif text:
             level = int(element.tag[1])
@@ -230,9 +175,9 @@ class _Reader:
         self._boundary, self._just_closed = Boundary.PARAGRAPH, False
 
     def _preformatted(self, element: Element) -> None:
-        text = "".join(element.itertext()).translate(_INVISIBLE)
+        text = visible("".join(element.itertext()))
         lines = [line.rstrip() for line in text.splitlines()]
-        self.emit("\n".join(lines).strip("\n"), _first_id(element), preformatted=True)
+        self.emit("\n".join(lines).strip("\n"), first_id(element), preformatted=True)
 
     def label(self, text: str, anchor: str | None = None, repeat: bool = True) -> None:
         """A text that names what follows it; passages that begin further on repeat it."""
@@ -279,12 +224,12 @@ class _TableReader:
                 self.rows(child)
             else:
                 self.row_or_other(child)
-        self.reader.emit(_stray(table))
+        self.reader.emit(stray_text(table))
 
     def rows(self, group: Element) -> None:
         for child in group:
             self.row_or_other(child)
-        self.reader.emit(_stray(group))
+        self.reader.emit(stray_text(group))
 
     def row_or_other(self, element: Element) -> None:
         if element.tag == "tr":
@@ -295,9 +240,9 @@ class _TableReader:
     def row(self, element: Element) -> None:
         reader = self.reader
         cells = [self.cell(c) for c in element]
-        if stray := _stray(element):
+        if stray := stray_text(element):
             cells.append([stray])
-        anchor = next(filter(None, map(_first_id, (element, *element))), None)
+        anchor = next(filter(None, map(first_id, (element, *element))), None)
         text = _row_text(cells)
         reader.open(self.boundary)
         if not self.header_ended and all(c.tag == "th" for c in element):
@@ -341,43 +286,9 @@ def _boundary_around(element: Element) -> Boundary:
 
 
 def _is_layout(table: Element) -> bool:
-    nested = any(inner is not table for inner in table.iter("table", *_HEADINGS))
+    nested = any(inner is not table for inner in table.iter("table", *HEADINGS))
     return nested or table.get("role") in ("presentation", "none")
 
 
 def _is_section(element: Element) -> bool:
     return element.tag in ("section", "article", "aside") or (element.tag == "div" and element.get("id") is not None)
-
-
-def _is_inline(element: Element) -> bool:
-    return not any(inner.tag in _BLOCK_TAGS for inner in element.iter())
-
-
-def _normal(text: str) -> str:
-    return _SPACE.sub(" ", text.translate(_INVISIBLE)).strip()
-
-
-def _text(element: Element) -> str:
-    return _normal("".join(element.itertext()))
-
-
-def _stray(element: Element) -> str:
-    """Text that stands directly in an element where only other elements should."""
-    return _normal(" ".join([element.text or "", *(child.tail or "" for child in element)]))
-
-
-def _classes(element: Element) -> set[str]:
-    return set((element.get("class") or "").lower().split())
-
-
-def _own_id(element: Element) -> str | None:
-    return element.get("id") or (element.get("name") if element.tag == "a" else None) or None
-
-
-def _first_id(element: Element) -> str | None:
-    """The id that stands before the element's text."""
-    for inner in element.iter():
-        found = _own_id(inner)
-        if found or (inner.text or "").strip():
-            return found
-    return None
