@@ -7,6 +7,7 @@ ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
     PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 
+# The manual is the demo's corpus; dpkg -x, since slim images leave out /usr/share/doc.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates make postgresql-common \
  && echo "create_main_cluster = false" >>/etc/postgresql-common/createcluster.conf \
@@ -16,10 +17,7 @@ RUN apt-get update \
       python3-numpy libopenblas0-pthread python3-lxml python3-markdown-it \
       python3-pip python3-setuptools python3-wheel \
       python3-psycopg python3-psycopg-c python3-click python3-rich \
- && rm -rf /var/lib/apt/lists/*
-
-# The manual is the demo's corpus (slim images exclude /usr/share/doc, hence dpkg -x).
-RUN apt-get update && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \
+ && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \
  && mkdir -p /usr/local/share/postgresql-doc \
  && cp -r unpacked/usr/share/doc/postgresql-doc-17/html /usr/local/share/postgresql-doc/ \
  && rm -rf /tmp/* /var/lib/apt/lists/*

@@ -23,15 +23,17 @@ root_exists() { store inspect --type container "$1" >/dev/null 2>&1; }
 root_create() { store from -q --pull-never --name "$1" "$2" >/dev/null; }
 root_remove() { ! root_exists "$1" || store rm "$1" >/dev/null; }
 
-# Debian's slim image, made from what this host's apt uses (mmdebstrap's own default on a host that is not Debian),
+# What debian:trixie-slim is (no manuals, no translations), made from what this host's apt uses (mmdebstrap's own default on a host that is not Debian),
 # with the host's certificates and pip settings, so that the Dockerfile needs to know none of them.
 base_build() {
-    local tar=$cache/base.tar root site options=()
+    local tar=$cache/base.tar root site option dir options=()
     ! image_exists $base_image || return 0
     say "building the Debian base"
     site=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 2>/dev/null | grep -m1 '/debian/*$') || site=
     while read -r option; do options+=(--aptopt="$option"); done < <(apt-config dump | grep -E '^Acquire::https?::Proxy ')
+    for dir in doc man locale; do options+=(--dpkgopt="path-exclude=/usr/share/$dir/*"); done
     mmdebstrap --quiet --variant=minbase "${options[@]}" \
+        --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
         --customize-hook='mkdir -p "$1/usr/local/share/ca-certificates"; cp /usr/local/share/ca-certificates/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || :' \
         --customize-hook='[ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$1/etc/pip.conf"' \
         trixie "$tar" $site 2>"$cache/base.log" || die_with_log "mmdebstrap failed" "$cache/base.log"

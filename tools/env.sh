@@ -143,7 +143,10 @@ verb_recreate() {
     server setup
 }
 verb_dsn() { dsn; }
-verb_exec() { enter $user "$@"; }
+verb_exec() {
+    root_exists "$(root_name)" || die "there is no $instance system yet: make up"
+    enter $user "$@"
+}
 
 verb_demo() {
     verb_up

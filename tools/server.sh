@@ -4,12 +4,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PGDATA=/data/pgdata PGHOST=/data PGUSER=postgres PGPORT=${PGPORT:-5432}
-unset OPENBLAS_CORETYPE # it slows matrix products, and every backend would inherit it
 
+# As postgres, and with nothing else in the environment: every backend inherits it (OPENBLAS_CORETYPE would slow
+# matrix products, PYTHONPATH change what PL/Python imports).
 if [ "$(id -u)" = 0 ]; then
     chown postgres: /data
     chmod 700 /data
-    exec setpriv --reuid postgres --regid postgres --init-groups env HOME=/var/lib/postgresql "$here/server.sh" "$@"
+    exec setpriv --reuid postgres --regid postgres --init-groups env -i HOME=/var/lib/postgresql LANG=C.UTF-8 \
+        PATH="$PATH" PGPORT="$PGPORT" HARTONOMOUS_PASSWORD="${HARTONOMOUS_PASSWORD:-}" "$here/server.sh" "$@"
 fi
 
 init() {
@@ -23,20 +25,33 @@ init() {
         mv "$PGDATA.new" "$PGDATA"
     fi
     cp "$here/postgresql.conf" "$PGDATA/hartonomous.conf"
+    unset HARTONOMOUS_PASSWORD
 }
 
-status() { pg_ctl status >/dev/null 2>&1; }
+# Asked on the socket, not by process id: a killed server's id may linger or belong to another program by now.
+answers() { pg_isready -q; }
+status() { answers || [ $? = 1 ]; } # 1: it is there, but starting up or shutting down
 
-# After a kill -9 the lock file and the shared memory of the dead server linger for a moment: hence the second try.
-start() {
-    status && return
-    init
-    local log=/data/server.log
-    pg_ctl start -s -w -t 120 -l "$log" -o "$*" 2>/dev/null || { sleep 2 && pg_ctl start -s -w -t 120 -l "$log" -o "$*"; } ||
-        { tail -n 15 "$log" >&2 && return 1; }
+# The lock file and the shared memory of a killed server stay taken for a moment, hence the repetition.
+start() { # setting...
+    local attempt log=/data/server.log
+    if ! status; then
+        init
+        for attempt in 1 2 3 4 5; do
+            pg_ctl start -s -w -t 300 -l "$log" -o "$*" >/dev/null 2>&1 && return
+            sleep 1
+        done
+        tail -n 15 "$log" >&2
+        return 1
+    fi
+    for attempt in {1..300}; do
+        answers && return
+        sleep 1
+    done
+    return 1
 }
 
-stop() { ! status || pg_ctl stop -s -w -t 120 -m fast; }
+stop() { ! status || pg_ctl stop -s -w -t 300 -m fast; }
 
 setup() { psql -qX -v ON_ERROR_STOP=1 -d postgres -f "$here/setup.sql"; }
 
