@@ -1,11 +1,21 @@
 -- Row security of every registered tenant table. Tenant roles read base tables through these policies only; the verbs are
 -- SECURITY DEFINER and name the tenant in each query, because a policy would keep their indexes from being used.
-create or replace function hartonomous._tenant_protect(relation regclass, tenant_column name) returns void
+create or replace function hartonomous._row_security_force(relation regclass) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 begin
     execute format('alter table %s enable row level security', relation);
     execute format('alter table %s force row level security', relation);
+end
+$$;
+comment on function hartonomous._row_security_force(regclass) is 'Enables and forces row security on one table or partition.';
+
+create or replace function hartonomous._tenant_protect(relation regclass, tenant_column name) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    perform hartonomous._row_security_force(p.relid) from pg_partition_tree(relation) as p;
+    perform hartonomous._row_security_force(relation);
     execute format('drop policy if exists tenant_read on %s', relation);
     execute format('create policy tenant_read on %s for select using (%I in ((select hartonomous.current_tenant()), 0))',
                    relation, tenant_column);

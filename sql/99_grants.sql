@@ -14,7 +14,7 @@ begin
         select c.oid::pg_catalog.regclass as relation, c.relkind
         from pg_catalog.pg_class as c
         where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'S')
-          and not exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype = 'i')  -- identity sequences follow
+          and not (c.relkind = 'S' and exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype = 'i'))  -- identity
     loop
         execute pg_catalog.format('alter %s %s owner to hartonomous_owner',
             case item.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, item.relation);
@@ -36,7 +36,22 @@ revoke all on type hartonomous_private.vector_image from public;
 grant all on all tables in schema hartonomous to hartonomous_definer;
 grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
-revoke select on hartonomous.permit_check from hartonomous_reader;
+revoke select on hartonomous.permit_check, hartonomous.atom from hartonomous_reader;
+-- ref_count of a public atom would tell of others' use of it
+grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, meta, version, created_at) on hartonomous.atom
+    to hartonomous_reader;
+do $$
+declare
+    part pg_catalog.regclass;
+begin
+    -- the policies of a partitioned table do not guard its partitions
+    for part in select c.oid from pg_catalog.pg_class as c
+                where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relispartition and c.relkind = 'r' loop
+        execute pg_catalog.format('revoke all on %s from hartonomous_reader', part);
+    end loop;
+end
+$$;
+grant execute on function hartonomous.embed_artifacts(bigint[], text) to hartonomous_worker;
 
 do $$
 declare
@@ -45,7 +60,7 @@ declare
         'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop'];
-    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'transaction_time_resolve', 'system_versioning_add'];
+    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'transaction_time_resolve'];
     item   record;
 begin
     for item in

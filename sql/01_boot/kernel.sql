@@ -27,7 +27,7 @@ comment on function hartonomous.version() is
 'Version of the installed extension. Never NULL.';
 
 create or replace function hartonomous._not_yet(feature text) returns void
-language plpgsql immutable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 begin
     raise exception '% is not available in version @version@', feature

@@ -65,6 +65,7 @@ begin
     execute format('alter table %s add column sys_begin xid8 not null default pg_current_xact_id()', relation);
     execute format('create table %s (like %s, sys_end xid8 not null)', history, relation);
     execute format('create index on %s (sys_end, sys_begin)', history);
+    execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     insert into hartonomous.versioned_table values (relation, history::regclass);
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
     foreach item in array array['update', 'delete'] loop
@@ -83,7 +84,7 @@ begin
 end
 $$;
 comment on function hartonomous.system_versioning_add(regclass) is
-'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Repeating the call changes nothing. The caller owns the table.';
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Repeating the call changes nothing. Needs a superuser, as it creates functions and triggers.';
 
 create or replace function hartonomous._version_readers(
     space text, base text, relation text, history text, columns text, picked text) returns void
@@ -101,16 +102,20 @@ declare
 begin
     for reader in
         select * from (values
-            ('__all',            '',                          'where b.at is not null'),
-            ('__as_of',          'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1)'),
-            ('__between',        'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1)'),
-            ('__as_of_snapshot', 's pg_snapshot',             'where pg_visible_in_snapshot(v.sys_begin, $1)
+            ('__all',            'from the first on',         '', 'where b.at is not null'),
+            ('__as_of',          'as committed at a time',    'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1)'),
+            ('__between',        'current at some time from a to b', 'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1)'),
+            ('__as_of_snapshot', 'that a snapshot saw',       's pg_snapshot',             'where pg_visible_in_snapshot(v.sys_begin, $1)
                                                                and (v.sys_end is null or not pg_visible_in_snapshot(v.sys_end, $1))')
-        ) as r (suffix, arguments, condition)
+        ) as r (suffix, meaning, arguments, condition)
     loop
         execute format('create or replace function %s.%I(%s) returns table (%s, valid_from timestamptz, valid_to timestamptz)
                         language sql stable parallel safe set search_path = pg_catalog, pg_temp as %L',
                        space, base || reader.suffix, reader.arguments, columns, versions || ' ' || reader.condition);
+        execute format('revoke all on function %s.%I(%s) from public', space, base || reader.suffix, reader.arguments);
+        execute format('grant execute on function %s.%I(%s) to hartonomous_reader', space, base || reader.suffix, reader.arguments);
+        execute format('comment on function %s.%I(%s) is %L', space, base || reader.suffix, reader.arguments,
+                       format('Versions of %s %s, with the span in which each was current.', relation, reader.meaning));
     end loop;
 end
 $$;

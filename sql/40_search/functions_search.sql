@@ -11,7 +11,7 @@ begin
     for key in select jsonb_object_keys(filter) loop
         if key <> all (known) then
             raise exception 'unknown filter key "%"', key using errcode = 'ZH041', hint = 'known keys: ' || array_to_string(known, ', ');
-        elsif jsonb_typeof(filter -> key) <> case key when 'metadata' then 'object' else 'string' end then
+        elsif jsonb_typeof(filter -> key) <> (case key when 'metadata' then 'object' else 'string' end) then
             raise exception 'filter key "%" is a JSON %', key, jsonb_typeof(filter -> key) using errcode = 'ZH041',
                 hint = case key when 'metadata' then 'give an object that the metadata must contain' else 'give a string' end;
         end if;

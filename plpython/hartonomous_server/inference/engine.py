@@ -15,7 +15,7 @@ from hartonomous_server.inference import packing
 from hartonomous_server.inference.encoder import Encoder
 from hartonomous_server.models import loading
 from hartonomous_server.models.architecture import BertConfig
-from hartonomous_server.inference.tokenizer import Tokenizer
+from hartonomous_server.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np

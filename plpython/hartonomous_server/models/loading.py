@@ -8,7 +8,7 @@ from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.db import query
-from hartonomous_server.inference import tokenizer as tokenizers
+from hartonomous_server.models import tokenizer as tokenizers
 from hartonomous_server.models import architecture, dtypes
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small
