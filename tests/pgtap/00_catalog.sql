@@ -1,0 +1,186 @@
+-- What every object of the extension owes the catalog: declarations, owners, privileges, row security, comments.
+\set ON_ERROR_STOP on
+load 'plpgsql_check';
+begin;
+select plan(30);
+
+create temp view ours as
+select p.oid::regprocedure as routine, p.*, l.lanname
+from pg_proc as p
+join pg_language as l on l.oid = p.prolang
+where p.pronamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace)
+  and exists (select from pg_depend as d where d.objid = p.oid and d.classid = 'pg_proc'::regclass and d.deptype = 'e');
+
+create temp view ours_relation as
+select c.oid::regclass as relation, c.*
+from pg_class as c
+where c.relnamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace);
+
+-- What a function calls and reads, as far as the catalog knows: SQL-standard bodies are trees with object ids,
+-- plpgsql_check looks into PL/pgSQL (but not at system functions, which plpgsql_check_function_tb judges itself).
+create temp table uses as
+select o.routine, (regexp_matches(o.prosqlbody::text, ':(?:op)?funcid (\d+)', 'g'))[1]::oid as called, null::oid as relation
+from ours as o where o.prosqlbody is not null
+union all
+select o.routine, null, (regexp_matches(o.prosqlbody::text, ':relid (\d+)', 'g'))[1]::oid
+from ours as o where o.prosqlbody is not null
+union all
+select o.routine, case d.type when 'FUNCTION' then d.oid end, case d.type when 'RELATION' then d.oid end
+from ours as o cross join lateral plpgsql_show_dependency_tb(o.oid) as d
+where o.lanname = 'plpgsql' and o.prorettype <> 'trigger'::regtype;
+
+-- declarations
+select is_empty(
+    $$select routine from ours
+      where prosqlbody is null and lanname <> 'internal' and not coalesce(proconfig @> '{"search_path=pg_catalog, pg_temp"}', false)$$,
+    'every function pins its search path or is bound when it is created');
+select is_empty(
+    $$select routine, proconfig from ours where exists (select from unnest(proconfig) as c where c not like 'search\_path=%')$$,
+    'no function carries any other setting');
+select is_empty(
+    $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)
+      where o.provolatile = 'i' and u.relation <> 0$$,
+    'no immutable function reads a table');
+select is_empty(
+    $$select u.routine, u.called::regprocedure from uses as u join ours as o using (routine) join pg_proc as p on p.oid = u.called
+      where o.provolatile = 'i' and p.provolatile <> 'i'$$,
+    'no immutable function calls a mutable one');
+select is_empty(
+    $$select u.routine, u.called::regprocedure from uses as u join ours as o using (routine) join pg_proc as p on p.oid = u.called
+      where o.provolatile = 's' and p.provolatile = 'v'
+        and (o.proname, p.proname) <> ('_permit_read', '_permit')  -- permit checks may write; verbs that are stable take one unit$$,
+    'no stable function calls a volatile one');
+select is_empty(
+    $$select o.routine, f.message
+      from ours as o cross join lateral plpgsql_check_function_tb(o.oid, performance_warnings => true) as f
+      where o.lanname = 'plpgsql' and o.prorettype <> 'trigger'::regtype
+        and f.message like 'routine is marked as IMMUTABLE, should be%'$$,
+    'plpgsql_check agrees with every immutable function');
+select is_empty(
+    $$select routine from ours where lanname = 'plpython3u' and provolatile = 'i' and prosrc ~ '\mplpy\M'$$,
+    'no immutable PL/Python function holds a database handle');
+select is_empty(
+    $$select u.routine, u.called::regprocedure from uses as u join ours as o using (routine) join pg_proc as p on p.oid = u.called
+      where (o.proparallel = 's' and p.proparallel <> 's' or o.proparallel = 'r' and p.proparallel = 'u')
+        and p.pronamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace)$$,
+    'no function is more parallel than what it calls');
+select is_empty(
+    $$select routine from ours where provolatile = 'v' and proparallel = 's'$$,
+    'no volatile function is parallel safe');
+select is_empty(
+    $$select o.proname from ours as o where o.proname !~ '^_' and o.pronamespace = 'hartonomous'::regnamespace group by o.proname having count(*) > 1$$,
+    'no public function is overloaded');
+select is_empty(
+    $$select routine from ours where lanname = 'plpython3u' and (prosrc !~ '^\s*import sys; ' or array_length(regexp_split_to_array(btrim(prosrc, E'\n'), E'\n'), 1) > 5)$$,
+    'a PL/Python body is a boot line, an import and a call');
+
+-- comments
+select is_empty(
+    $$select routine from ours where coalesce(obj_description(oid, 'pg_proc'), '') = ''$$, 'every function has a comment');
+select is_empty(
+    $$select relation from ours_relation
+      where relkind in ('r', 'p', 'v', 'm', 'f') and not relispartition and coalesce(obj_description(oid, 'pg_class'), '') = ''$$,
+    'every table and view has a comment');
+select is_empty(
+    $$select t.oid::regtype from pg_type as t left join pg_class as c on c.oid = t.typrelid
+      where t.typnamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace)
+        and coalesce(c.relkind, 'c') = 'c' and t.typelem = 0 and coalesce(obj_description(t.oid, 'pg_type'), '') = ''$$,
+    'every type has a comment');
+select is_empty(
+    $$select n.nspname from pg_namespace as n
+      where n.nspname in ('hartonomous', 'hartonomous_private') and coalesce(obj_description(n.oid, 'pg_namespace'), '') = ''$$,
+    'both schemas have a comment');
+
+-- privileges
+select is_empty(
+    $$select o.routine, a.* from ours as o cross join lateral aclexplode(coalesce(o.proacl, acldefault('f', o.proowner))) as a where a.grantee = 0$$,
+    'PUBLIC may execute no function');
+select is_empty(
+    $$select r.relation, a.* from ours_relation as r cross join lateral aclexplode(r.relacl) as a where a.grantee = 0$$,
+    'PUBLIC has no privilege on a table, view or sequence');
+select is_empty(
+    $$select n.nspname, a.* from pg_namespace as n cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) as a
+      where n.nspname in ('hartonomous', 'hartonomous_private') and a.grantee = 0$$,
+    'PUBLIC has no privilege on the schemas');
+select is_empty(
+    $$select t.oid::regtype, a.* from pg_type as t cross join lateral aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as a
+      where t.typnamespace = 'hartonomous_private'::regnamespace and t.typelem = 0 and a.grantee = 0$$,
+    'PUBLIC has no privilege on a private type');
+select is_empty(
+    $$select r.relation, a.grantee::regrole from ours_relation as r cross join lateral aclexplode(r.relacl) as a
+      where r.relispartition and pg_get_userbyid(a.grantee) not in ('hartonomous_owner', 'hartonomous_definer')$$,
+    'nobody reaches a partition beside the policy of its table');
+select is_empty(
+    $$select c.castsource::regtype, c.casttarget::regtype
+      from pg_cast as c join pg_depend as d on d.classid = 'pg_cast'::regclass and d.objid = c.oid and d.deptype = 'e'
+      join pg_extension as e on e.oid = d.refobjid and e.extname = 'hartonomous'
+      where not exists (select from pg_type as t where t.oid in (c.castsource, c.casttarget)
+                        and t.typnamespace = 'hartonomous_private'::regnamespace)
+         or c.castcontext <> 'e'$$,
+    'every cast of ours passes through a private type, explicitly');
+select is_empty(
+    $$select t.oid::regtype, t.typinput, t.typreceive from pg_type as t
+      where t.typnamespace = 'hartonomous_private'::regnamespace and t.typelem = 0
+        and (t.typreceive <> 0 or (select p.prosrc from pg_proc as p where p.oid = t.typinput) not like 'pg\_%\_in')$$,
+    'no private type can be made from text or from the wire: protocol parameters are typed by number, past every privilege');
+
+-- security definer: a reviewed list; each takes the tenant from _permit, or is listed with its reason in CONTRIBUTING.md
+select set_eq(
+    'select proname from ours where prosecdef',
+    array['_permit', '_permit_read', '_vector', '_version_keep', 'artifact_delete', 'artifact_restore', 'artifact_show', 'content',
+          'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
+          'ingest_document', 'ingest_many', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
+          'model_list', 'model_storage', 'project', 'search', 'search_vector', 'server_check', 'tenant_create', 'tenant_role_add',
+          'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
+    'SECURITY DEFINER functions are the reviewed ones');
+select is_empty(
+    $$select routine, prosecdef, proowner::regrole from ours
+      where lanname <> 'internal' and proowner <> case when prosecdef then 'hartonomous_definer' else 'hartonomous_owner' end::regrole$$,
+    'definers'' functions belong to hartonomous_definer, all others to hartonomous_owner');
+select is_empty(
+    $$select relation, relowner::regrole from ours_relation
+      where relkind in ('r', 'p', 'v', 'm', 'S') and relowner <> 'hartonomous_owner'::regrole$$,
+    'tables, views and sequences belong to hartonomous_owner');
+select results_eq(
+    $$select rolname, rolsuper, rolbypassrls, rolcanlogin from pg_roles where rolname like 'hartonomous\_%' order by rolname$$,
+    $$values ('hartonomous_admin'::name, false, false, false), ('hartonomous_definer', false, true, false), ('hartonomous_owner', false, false, false),
+             ('hartonomous_reader', false, false, false), ('hartonomous_worker', false, false, false), ('hartonomous_writer', false, false, false)$$,
+    'no role of ours logs in or is superuser; only the definer bypasses row security');
+
+-- tenants
+select set_eq(
+    $$select r.oid from ours_relation as r join pg_attribute as a on a.attrelid = r.oid and a.attname = 'tenant_id' and not a.attisdropped
+      where r.relkind in ('r', 'p', 'm') and not r.relispartition$$,
+    'select relation::oid from hartonomous.tenant_table',
+    'the tables with a tenant_id are the registered tenant tables');
+select is_empty(
+    $$select c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity
+      from hartonomous.tenant_table as t cross join lateral pg_partition_tree(t.relation) as p join pg_class as c on c.oid = p.relid
+      where not (c.relrowsecurity and c.relforcerowsecurity)
+      union all
+      select c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity from hartonomous.tenant_table as t join pg_class as c on c.oid = t.relation
+      where not (c.relrowsecurity and c.relforcerowsecurity and exists (select from pg_policy as p where p.polrelid = c.oid))$$,
+    'row security is enabled and forced on every tenant table and its partitions');
+-- these are read by a key of theirs that is unique among all tenants, or are too small for an index to matter
+select is_empty(
+    $$select t.relation from hartonomous.tenant_table as t
+      where not exists (select from pg_index as i join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+                        where i.indrelid = t.relation and a.attname = t.tenant_column)
+        and t.relation <> all (array['hartonomous.atom', 'hartonomous.graph_node', 'hartonomous.graph_edge', 'hartonomous.ingestion_log',
+            'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom_coefficient',
+            'hartonomous.tensor_atom_coefficient_history']::regclass[])$$,
+    'the tenant leads an index of every tenant table that is searched');
+select is_empty(
+    $$with stored as (
+          select p.relid as relation from hartonomous.tenant_table as t cross join lateral pg_partition_tree(t.relation) as p where p.isleaf
+          union all select 'hartonomous.transaction_time'::regclass
+      ), sequences as (
+          select d.objid::regclass as relation from stored as s join pg_depend as d on d.refobjid = s.relation and d.classid = 'pg_class'::regclass
+          join pg_class as c on c.oid = d.objid and c.relkind = 'S'
+      )
+      select r.relation from (table stored union all table sequences) as r
+      join pg_extension as e on e.extname = 'hartonomous' and r.relation::oid <> all (e.extconfig)$$,
+    'pg_dump takes the rows and sequences of every tenant table');
+
+select * from finish();
+rollback;
