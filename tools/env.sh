@@ -7,6 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$here")
+export PATH=$PATH:/usr/sbin:/sbin # chroot and mmdebstrap for ordinary users
 cd "$checkout"
 state=$checkout/.hartonomous
 cache=${HARTONOMOUS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartonomous}
