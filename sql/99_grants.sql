@@ -52,6 +52,7 @@ begin
 end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text) to hartonomous_worker;
+grant execute on function hartonomous._commit_time(xid8) to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$
 declare

@@ -20,6 +20,8 @@ begin
 end
 $$;
 
+comment on schema hartonomous is 'Content, embeddings, model weights, inference, search and provenance in one transactional store.';
+
 create or replace function hartonomous.version() returns text
 language sql immutable parallel safe
 return '@version@'::text;

@@ -1,15 +1,15 @@
-create or replace function hartonomous._transaction_time(transaction_id xid8) returns timestamptz
+create or replace function hartonomous._commit_time(transaction_id xid8) returns timestamptz
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 begin
     return coalesce(
         (select t.committed_at from hartonomous.transaction_time as t
-         where t.transaction_id = _transaction_time.transaction_id),
-        case when pg_xact_status(_transaction_time.transaction_id) = 'committed'
-             then pg_xact_commit_timestamp(_transaction_time.transaction_id::xid) end);
+         where t.transaction_id = _commit_time.transaction_id),
+        case when pg_xact_status(_commit_time.transaction_id) = 'committed'
+             then pg_xact_commit_timestamp(_commit_time.transaction_id::xid) end);
 end
 $$;
-comment on function hartonomous._transaction_time(xid8) is
+comment on function hartonomous._commit_time(xid8) is
 'Commit time of a transaction; NULL while it runs, when it rolled back, or when the server no longer knows. Needs track_commit_timestamp = on.';
 
 create or replace function hartonomous._version_stamp() returns trigger
@@ -28,8 +28,8 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
     -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
-    execute format('insert into %s select o.*, pg_current_xact_id() from old_rows as o where o.sys_begin <> pg_current_xact_id()',
-                   (select v.history from hartonomous.versioned_table as v where v.relation = tg_relid));
+    execute format('insert into %I.%I select o.*, pg_current_xact_id() from old_rows as o where o.sys_begin <> pg_current_xact_id()',
+                   tg_table_schema, tg_table_name || '_history');
     return null;
 end
 $$;
@@ -66,7 +66,9 @@ begin
     execute format('create table %s (like %s, sys_end xid8 not null)', history, relation);
     execute format('create index on %s (sys_end, sys_begin)', history);
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
-    insert into hartonomous.versioned_table values (relation, history::regclass);
+    execute format('grant usage on schema %I to hartonomous_definer', space);
+    execute format('grant select, insert on %s to hartonomous_definer', history);
+    execute format('grant select on %s to hartonomous_definer', relation);
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
     foreach item in array array['update', 'delete'] loop
         execute format('create trigger version_keep_%s after %1$s on %s referencing old table as old_rows
@@ -94,7 +96,7 @@ declare
     -- one row per version with the times of the two transactions that bound it; few transactions, many rows
     versions constant text := format($q$
         with v as (select *, null::xid8 as sys_end from %1$s union all select * from %2$s),
-             t as materialized (select x, hartonomous._transaction_time(x) as at
+             t as materialized (select x, hartonomous._commit_time(x) as at
                   from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x))
         select %3$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
         from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history, picked);
@@ -121,26 +123,3 @@ end
 $$;
 comment on function hartonomous._version_readers(text, text, text, text, text, text) is
 'Creates the four functions that read a versioned table as of a time, a snapshot, a span, or whole.';
-
-create or replace function hartonomous.transaction_time_resolve() returns bigint
-language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
-declare
-    versioned record;
-    resolved  bigint := 0;
-    added     bigint;
-begin
-    for versioned in select v.relation, v.history from hartonomous.versioned_table as v order by v.relation loop
-        execute format('insert into hartonomous.transaction_time
-                        select x, hartonomous._transaction_time(x)
-                        from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)
-                        where hartonomous._transaction_time(x) is not null
-                        on conflict do nothing', versioned.relation, versioned.history);
-        get diagnostics added = row_count;
-        resolved := resolved + added;
-    end loop;
-    return resolved;
-end
-$$;
-comment on function hartonomous.transaction_time_resolve() is
-'Stores the commit times of all transactions that bound versions of rows, and returns how many were new. Run it before a dump and now and then: the server forgets commit times when it freezes rows.';

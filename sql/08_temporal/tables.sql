@@ -5,9 +5,3 @@ create table hartonomous.transaction_time (
 comment on table hartonomous.transaction_time is
 'Commit times of transactions that wrote versioned rows, kept because the server forgets them when it freezes and a dump loses them.';
 select pg_catalog.pg_extension_config_dump('hartonomous.transaction_time', '');
-
-create table hartonomous.versioned_table (
-    relation regclass primary key,
-    history  regclass not null
-);
-comment on table hartonomous.versioned_table is 'Tables under system versioning and their history tables.';

@@ -46,7 +46,7 @@ comment on function hartonomous._dimensions_check(bigint, @extschema:vector@.vec
 
 create or replace function hartonomous._embedding_input(heading text, body text) returns text
 language sql immutable parallel safe
-return concat_ws(E'\n', _embedding_input.heading, _embedding_input.body);
+return coalesce(_embedding_input.heading || E'\n', '') || coalesce(_embedding_input.body, '');
 comment on function hartonomous._embedding_input(text, text) is 'What is embedded of an artifact: its heading path, then its text.';
 
 create or replace function hartonomous._embedding_stale(tenant_id int, model_id bigint)

@@ -1,5 +1,5 @@
 create or replace function hartonomous._filter_check(filter jsonb) returns void
-language plpgsql immutable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 declare
     known constant text[] := array['modality', 'subtype', 'source_uri_prefix', 'created_after', 'created_before', 'metadata'];
