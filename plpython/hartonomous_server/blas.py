@@ -1,16 +1,17 @@
 """The one place that loads numpy, and the handle on the OpenBLAS library it brings.
 
-A backend handles its signals in its main thread only: threads that a library starts must start with every signal blocked,
-or a cancel could be delivered to one of them.
+A backend handles its signals in its main thread only: threads that a library starts must start with every signal
+blocked, or a cancel could be delivered to one of them.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -31,7 +32,7 @@ def signals_blocked() -> Iterator[None]:
 
 
 def numpy() -> ModuleType:
-    """numpy, with OpenBLAS limited to the calling thread: idle BLAS threads spin, and every backend would have its own."""
+    """numpy, with OpenBLAS limited to the calling thread: idle ones spin, and each backend would have its own."""
     if "numpy" not in sys.modules:
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         with signals_blocked():
@@ -48,13 +49,12 @@ def _limit_once() -> None:
 
 @cache
 def _library() -> ctypes.CDLL:
-    from numpy._core import _multiarray_umath
-
+    extension = importlib.import_module("numpy._core._multiarray_umath")
     # Symbols are looked up through the extension's own dependencies, so this finds the BLAS numpy uses and no other.
-    return ctypes.CDLL(_multiarray_umath.__file__)
+    return ctypes.CDLL(extension.__file__)
 
 
-def _function(name: str) -> Callable[..., Any] | None:
+def _function(name: str) -> Any:
     for form in _SYMBOL_FORMS:
         found = getattr(_library(), form.format(name), None)
         if found is not None:
@@ -64,7 +64,7 @@ def _function(name: str) -> Callable[..., Any] | None:
 
 @cache
 def core_name() -> str:
-    """The processor core OpenBLAS chose its kernels for; "unknown" with another BLAS. Results are bit-identical per core."""
+    """The processor core OpenBLAS chose its kernels for, which decides the last bits of a result; else "unknown"."""
     numpy()
     function = _function("get_corename")
     if function is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-WIDTH = 512  # tokens of a chunk: matrix products reach full speed, buffers stay near the processor, a cancel waits little
-STEP = 16  # widths are multiples of it: narrower ones would reach the edge kernels of the BLAS, which round differently
+WIDTH = 512  # tokens of a chunk: matrix products reach full speed, buffers stay near the processor
+STEP = 16  # widths are multiples of it: others reach edge kernels of the BLAS, which may round differently
 
 
 @dataclass(frozen=True)

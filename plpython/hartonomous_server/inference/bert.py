@@ -1,7 +1,7 @@
 """The BERT encoder in numpy, on a chunk of texts laid side by side.
 
-Activations are (features, tokens): each matrix product is weights x activations with the tokens in the columns, which is
-the order in which OpenBLAS treats all tokens alike and is fastest for narrow chunks.
+Activations are (features, tokens): each matrix product is weights x activations with the tokens in the columns, the
+order in which OpenBLAS treats all tokens alike and which is fastest for narrow chunks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hartonomous_server.models.architecture import BertConfig
 blas.numpy()
 import numpy as np  # noqa: E402
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray
 Check = Callable[[], object]
 
 LINE = 16  # numbers in a cache line
@@ -47,7 +47,7 @@ class Workspace:
         return self._flat[name][:size].reshape(-1, width)
 
     def scores(self, texts: int, heads: int, length: int) -> Array:
-        """(texts, heads, keys, queries), rows of queries widened to whole cache lines; contents undefined but finite."""
+        """(texts, heads, keys, queries), queries widened to whole cache lines; contents undefined but finite."""
         width = -(-length // LINE) * LINE
         size = texts * heads * length * width
         if self._scores.size < size:
@@ -73,16 +73,10 @@ class Bert:
             self._feed_forward(layer, x, workspace)
         return x
 
-    def tokens_independent(self, workspace: Workspace) -> bool:
+    def tokens_independent(self) -> bool:
         """Whether this BLAS gives a token the same result in every column and width of all products of a layer."""
         layer = self._packed.layers[0]
-        for weights in (layer.qkv, layer.out, layer.up, layer.down):
-            rows, features = weights.shape
-            column = np.sin(np.arange(features, dtype=np.float32))[:, None]  # (features, 1)
-            wide, narrow = (weights @ np.tile(column, width) for width in (WIDTH, STEP))
-            if not ((wide == wide[:, :1]).all() and (narrow == wide[:, :1]).all()):
-                return False
-        return True
+        return all(_columns_equal(weights) for weights in (layer.qkv, layer.out, layer.up, layer.down))
 
     def _embed(self, ids: Any, positions: Any, workspace: Workspace) -> Array:
         width = len(ids)
@@ -111,7 +105,8 @@ class Bert:
 
     def _attend_group(self, qkv: Array, context: Array, group: Group, workspace: Workspace) -> None:
         """Each product has the shape of one head of one text, so its result does not depend on the neighbours."""
-        query, key, value = (self._by_head(part, group) for part in np.split(qkv, 3))  # (texts, heads, head, length)
+        parts = qkv.reshape(3, -1, qkv.shape[1])  # each (hidden, width)
+        query, key, value = (self._by_head(part, group) for part in parts)  # (texts, heads, head size, length)
         output = self._by_head(context, group)
         heads, length = self.config.num_attention_heads, group.length
         some_heads = max(1, min(heads, SCORES_BLOCK // length**2))
@@ -153,3 +148,9 @@ class Bert:
 
     def _norm(self, norm: Norm, x: Array, workspace: Workspace) -> None:
         kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, workspace.array("y", x.shape[1]))
+
+
+def _columns_equal(weights: Array) -> bool:
+    column = np.sin(np.arange(weights.shape[1], dtype=np.float32))[:, None]  # (features, 1)
+    products = [weights @ np.tile(column, width) for width in (WIDTH, STEP, 2 * STEP, 3 * STEP)]
+    return all((product == products[0][:, :1]).all() for product in products)

@@ -14,10 +14,14 @@ from hartonomous_server.models import architecture
 blas.numpy()
 import numpy as np  # noqa: E402
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray
 
 CHECK_SECONDS = 0.05  # while other threads work
 SHORTEST_NORM = 1e-12  # the reference divides by no less
+
+
+def _nothing() -> None:
+    pass
 
 
 class Encoder:
@@ -32,15 +36,16 @@ class Encoder:
         self._normalizes = architecture.normalizes(files)
         if not self._modes:
             raise errors.EmbeddingUnsupported(
-                "model has no pooling configuration", hint='store 1_Pooling/config.json under the key "pooling" of its config'
+                "model has no pooling configuration",
+                hint='store 1_Pooling/config.json under the key "pooling" of its config',
             )
         self.dimensions = self.config.hidden_size * len(self._modes)
         self._network = Bert(self.config, packing.unpack(self.config, packed))
         self._workspaces = [Workspace(self.config)]
-        self._packs = self._network.tokens_independent(self._workspaces[0])
+        self._packs = self._network.tokens_independent()
 
-    def encode(self, ids: Sequence[Sequence[int]], check: Check = bool, threads: int = 1) -> Array:
-        """Vectors (texts, dimensions) of texts given as token ids. ``check`` is called often, from the calling thread only."""
+    def encode(self, ids: Sequence[Sequence[int]], check: Check = _nothing, threads: int = 1) -> Array:
+        """Vectors (texts, dimensions) of texts given as token ids; ``check`` is called often, by the calling thread."""
         self._validate(ids)
         vectors = np.empty((len(ids), self.dimensions), np.float32)
         chunks = iter(batching.plan([len(text) for text in ids], self._packs))
@@ -54,7 +59,7 @@ class Encoder:
             np.divide(vectors, np.maximum(lengths, np.float32(SHORTEST_NORM)), out=vectors)
         return vectors
 
-    def hidden(self, ids: Sequence[Sequence[int]], check: Check = bool) -> list[Array]:
+    def hidden(self, ids: Sequence[Sequence[int]], check: Check = _nothing) -> list[Array]:
         """Last hidden states (tokens, hidden) of each text."""
         self._validate(ids)
         states: list[Array] = [np.empty((0, 0), np.float32)] * len(ids)
@@ -72,7 +77,8 @@ class Encoder:
             if not 1 <= len(text) <= positions:
                 raise errors.InvalidParameter(f"text has {len(text)} tokens, expected 1 to {positions}")
             if min(text) < 0 or max(text) >= vocabulary:
-                raise errors.InvalidParameter(f"token ids reach from {min(text)} to {max(text)}, expected 0 to {vocabulary - 1}")
+                found = f"token ids reach from {min(text)} to {max(text)}"
+                raise errors.InvalidParameter(f"{found}, expected 0 to {vocabulary - 1}")
 
     def _run(self, chunk: batching.Chunk, ids: Sequence[Sequence[int]], workspace: Workspace, check: Check) -> Array:
         tokens, positions = np.zeros((2, chunk.width), np.intp)
@@ -93,7 +99,7 @@ class Encoder:
     def _encode_threads(
         self, chunks: Iterator[batching.Chunk], ids: Sequence[Sequence[int]], vectors: Array, check: Check, count: int
     ) -> None:
-        """Threads take chunks in turn; the caller waits and checks. They stop at the end of a layer when it gives up."""
+        """Threads take chunks in turn; the caller waits and checks. When it gives up they stop after a layer."""
         while len(self._workspaces) < count:
             self._workspaces.append(Workspace(self.config))
         work = _Work(chunks)

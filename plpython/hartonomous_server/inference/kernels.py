@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from hartonomous_server import blas
 
 blas.numpy()
 import numpy as np  # noqa: E402
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray
 Activation = Callable[[Array, Array], None]
 
-BLOCK = 65536  # elements a chain of elementwise steps works on at a time: block and scratch stay in the second-level cache
+BLOCK = 65536  # elements a chain of steps works on at a time: block and scratch stay in the second-level cache
 _SUM_RUN = 16  # rows added up one after the other; short runs, added up again, keep rounding errors small
 
-# gelu(x) = x/2 (1 + tanh(x P(x^2))). For the erf form P was fitted to atanh(erf(x / sqrt 2)) / x by minimax on the result:
-# at most 6.8e-8 off; beyond the fit, at |x| > 5.25, it grows and tanh is 1. Ascending powers of x^2.
+# gelu(x) = x/2 (1 + tanh(x P(x^2))), P in ascending powers. For the erf form P was fitted to atanh(erf(x / sqrt 2)) / x
+# by minimax on the result, at most 6.8e-8 off; beyond the fit, at |x| > 5.25, P grows and tanh is 1.
 _ERF = (
     0.7978842161216645,
     0.03633428351152688,
@@ -49,7 +48,7 @@ def _gelu(coefficients: tuple[float, ...]) -> Activation:
     constant, *inner, leading = (np.float32(coefficient) for coefficient in coefficients)
 
     def gelu(x: Array, scratch: Array) -> None:
-        square, t = scratch
+        square, t = scratch[0], scratch[1]
         np.multiply(x, x, out=square)
         np.multiply(square, leading, out=t)
         for coefficient in reversed(inner):

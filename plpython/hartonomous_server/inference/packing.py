@@ -1,4 +1,4 @@
-"""The engine-ready form of an encoder's weights: one buffer of float32 arrays that can be mapped read-only by every backend.
+"""The engine-ready form of an encoder's weights: one buffer of float32 arrays that all backends can map read-only.
 
 Folded into it, so that no backend computes it again: the attention scale in the query projection, the value bias in the
 output bias (attention weights sum to one), the half of gelu in the projection after it, and the token type in the
@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 VERSION = 1  # of the layout: a mapped file made by another version is made again
 ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that straddle cache lines
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray
 Weights = Callable[[str], Any]
 
 
@@ -137,12 +137,14 @@ def _pack_layer(config: BertConfig, layer: Layer, weights: Weights, name: str) -
 
     layer.out[...] = _tensor(weights, f"{name}.attention.output.dense.weight")
     value_bias = _tensor(weights, f"{attention}.value.bias").astype(np.float64)
-    layer.out_bias[:, 0] = layer.out.astype(np.float64) @ value_bias + _tensor(weights, f"{name}.attention.output.dense.bias")
+    out_bias = _tensor(weights, f"{name}.attention.output.dense.bias")
+    layer.out_bias[:, 0] = layer.out.astype(np.float64) @ value_bias + out_bias
     _pack_norm(layer.attention_norm, weights, f"{name}.attention.output.LayerNorm")
 
     layer.up[...] = _tensor(weights, f"{name}.intermediate.dense.weight")
     layer.up_bias[:, 0] = _tensor(weights, f"{name}.intermediate.dense.bias")
-    np.multiply(_tensor(weights, f"{name}.output.dense.weight"), kernels.output_factor(config.hidden_act), out=layer.down)
+    factor = kernels.output_factor(config.hidden_act)
+    np.multiply(_tensor(weights, f"{name}.output.dense.weight"), factor, out=layer.down)
     layer.down_bias[:, 0] = _tensor(weights, f"{name}.output.dense.bias")
     _pack_norm(layer.output_norm, weights, f"{name}.output.LayerNorm")
 

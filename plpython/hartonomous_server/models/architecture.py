@@ -17,6 +17,16 @@ SUPPORTED = ("BertModel",)
 # Written by some exporters, used by no embedding: accepted, and checked when present.
 OPTIONAL = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
+_SIZES = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+
 
 @dataclass(frozen=True)
 class BertConfig:
@@ -39,11 +49,10 @@ class BertConfig:
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> BertConfig:
         """Checks a config.json and takes from it what the encoder needs."""
-        sizes = {key: _size(config, key) for key in cls.__dataclass_fields__ if not key.startswith(("hidden_act", "layer_norm"))}
-        if sizes["hidden_size"] % sizes["num_attention_heads"]:
-            raise errors.ModelCorrupt(
-                f"hidden_size {sizes['hidden_size']} is not a multiple of num_attention_heads {sizes['num_attention_heads']}"
-            )
+        sizes = {key: _size(config, key) for key in _SIZES}
+        hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+        if hidden % heads:
+            raise errors.ModelCorrupt(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
         _only(config, "position_embedding_type", ("absolute",), "absolute")
         _only(config, "is_decoder", (False,), False)
         _only(config, "add_cross_attention", (False,), False)
@@ -80,10 +89,13 @@ def max_tokens(files: Mapping[str, Any]) -> int:
 def pooling_modes(files: Mapping[str, Any]) -> list[str]:
     """How token vectors become one vector, in the order in which the parts are joined."""
     pooling = files.get("pooling") or {}
-    modes = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True]
+    prefix = "pooling_mode_"
+    modes = [key.removeprefix(prefix) for key, on in pooling.items() if key.startswith(prefix) and on is True]
     unknown = sorted(set(modes) - set(POOLINGS))
     if unknown:
-        raise errors.ArchitectureUnsupported(f"pooling mode {unknown[0]} is not supported, expected one of {', '.join(POOLINGS)}")
+        raise errors.ArchitectureUnsupported(
+            f"pooling mode {unknown[0]} is not supported, expected one of {', '.join(POOLINGS)}"
+        )
     return [mode for mode in POOLINGS if mode in modes]
 
 
@@ -118,7 +130,8 @@ def expected_tensors(architecture: str, config: Mapping[str, Any]) -> dict[str, 
         shapes |= _linear(f"{layer}.intermediate.dense", inner, hidden)
         shapes |= _linear(f"{layer}.output.dense", hidden, inner)
         shapes |= _norm(f"{layer}.output.LayerNorm", hidden)
-    return shapes | {"embeddings.position_ids": (1, bert.max_position_embeddings)} | _linear("pooler.dense", hidden, hidden)
+    shapes["embeddings.position_ids"] = (1, bert.max_position_embeddings)
+    return shapes | _linear("pooler.dense", hidden, hidden)
 
 
 def check_tensors(found: Mapping[str, tuple[str, Shape]], expected: Mapping[str, Shape]) -> None:
