@@ -91,7 +91,7 @@ class Caller:
             cursor = self.connection.cursor(binary=True, row_factory=rows)
             if self._api_key is None or self._depth:
                 return cursor.execute(text, arguments)
-            with self.connection.pipeline(), self.connection.transaction():
+            with self.connection.pipeline():  # up to its end one implicit transaction, sent at once
                 self._authenticate()
                 cursor.execute(text, arguments)
             return cursor

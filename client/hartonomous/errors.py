@@ -198,7 +198,7 @@ def from_psycopg(error: psycopg.Error) -> Error:
         )
     if state == "42883" and message.startswith("function hartonomous."):
         return FeatureNotYet(
-            f"the server has no {message.removesuffix(' does not exist')}",
+            f"the server has no {message.partition('(')[0]} with these arguments",
             hint="check the arguments and select hartonomous.version(); alter extension hartonomous update",
         )
     if state == "3F000":

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from hartonomous import documents, embedding
 from hartonomous.cli.output import client, echo_json, json_option, number, printable, progress, wants_json
@@ -173,7 +172,8 @@ def lineage(artifact_id: int, depth: int | None) -> None:
         for node in nodes:
             echo_json(node)
     else:
-        Console(highlight=False).print(lineage_tree(nodes), soft_wrap=True)
+        for line in lineage_tree(nodes):
+            click.echo(line)
 
 
 VERBS = (ingest, embed, search, lineage)

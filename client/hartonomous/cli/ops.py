@@ -21,7 +21,8 @@ def doctor(context: click.Context) -> None:
 
     \b
     Example:
-      hartonomous --dsn 'host=db dbname=postgres user=postgres' doctor
+      hartonomous doctor
+      hartonomous --dsn 'host=db dbname=postgres user=postgres' doctor --json
     """
     checks = library.doctor(context.obj.dsn)
     if wants_json():
