@@ -1,0 +1,157 @@
+"""What a database holds, as one hash per table: `logical` for what users rely on, `exact` for every column of every row.
+
+Two runs that did the same work, in whatever order and batches and after whatever interruptions, have the same logical
+state: rows are named by natural keys (content hash, model name, uri), and ids, times, transactions and the division of
+embedding into requests are left out. A dump and what was restored from it have the same exact state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+# Natural names of what rows refer to by id. A request is named by what it did with which weights.
+_NAMES = """
+with artifact_name as (
+    select artifact_id, concat_ws('/', tenant_id, encode(content_hash, 'hex'), case when deleted_at is not null then 'deleted' end) as artifact
+    from hartonomous.artifact
+), model_name as (
+    select model_id, concat_ws('/', tenant_id, name, version) as model from hartonomous.model
+), tensor_name as (
+    select t.model_tensor_id, concat_ws('/', m.model, t.name) as tensor
+    from hartonomous.model_tensor as t join model_name as m using (model_id)
+), request_name as (
+    select inference_request_id, concat_ws('/', r.tenant_id, r.operation, encode(r.state_hash, 'hex'), r.engine, r.role_name) as request
+    from hartonomous.inference_request as r
+), node_name as (
+    select 'artifact' as type, artifact_id as id, artifact as node from artifact_name
+    union all select 'model', model_id, model from model_name
+    union all select 'model_tensor', model_tensor_id, tensor from tensor_name
+    union all select 'inference_request', inference_request_id, request from request_name
+)
+"""
+
+LOGICAL = {
+    "tenant": "select tenant_id, name from hartonomous.tenant",
+    "tenant_role": "select role_name, tenant_id from hartonomous.tenant_role",
+    "atom": """
+        select h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count, meta, version
+        from hartonomous.atom""",
+    "artifact": """
+        select n.artifact, modality, subtype, content_length, h_xy, h_yz, h_zm, canonical_text, semantics
+        from hartonomous.artifact join artifact_name as n using (artifact_id)""",
+    "artifact_source": """
+        select n.artifact, s.tenant_id, source_uri, document_uri, metadata
+        from hartonomous.artifact_source as s join artifact_name as n using (artifact_id)""",
+    "ingestion_log": """
+        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired from hartonomous.ingestion_log""",
+    "model": """
+        select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status,
+               deployed_at is not null as deployed
+        from hartonomous.model join model_name as n using (model_id)""",
+    "model_layer": """
+        select n.model, l.name, layer_index, layer_type from hartonomous.model_layer as l join model_name as n using (model_id)""",
+    "model_tensor": """
+        select n.tensor, l.name as layer, dtype, shape, byte_length, content_hash
+        from hartonomous.model_tensor as t join tensor_name as n using (model_tensor_id)
+        join hartonomous.model_layer as l using (model_layer_id)""",
+    "tensor_atom": "select tenant_id, content_hash, data from hartonomous.tensor_atom",
+    "tensor_atom_coefficient": """
+        select n.tensor, a.content_hash, start, byte_length, coefficient
+        from hartonomous.tensor_atom_coefficient as c join tensor_name as n using (model_tensor_id)
+        join hartonomous.tensor_atom as a using (tensor_atom_id)""",
+    "tensor_atom_coefficient_history": """
+        select h.tenant_id, a.content_hash, start, byte_length, coefficient
+        from hartonomous.tensor_atom_coefficient_history as h join hartonomous.tensor_atom as a using (tensor_atom_id)""",
+    # the division of work into requests is not state: what they did together is
+    "inference_request": """
+        select r.request, sum(items), sum(tokens) from hartonomous.inference_request
+        join request_name as r using (inference_request_id) group by r.request""",
+    "atom_embedding": """
+        select n.artifact, m.model, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z, input_hash
+        from hartonomous.atom_embedding join artifact_name as n using (artifact_id)
+        join model_name as m using (model_id) left join request_name as r using (inference_request_id)""",
+    "graph_node": """
+        select distinct node_type, n.node, g.tenant_id, g.detail - 'items'
+        from hartonomous.graph_node as g left join node_name as n on (n.type, n.id) = (g.node_type, g.node_id)""",
+    "graph_edge": """
+        select distinct e.tenant_id, from_type, f.node, relation, to_type, t.node, detail
+        from hartonomous.graph_edge as e
+        left join node_name as f on (f.type, f.id) = (e.from_type, e.from_id)
+        left join node_name as t on (t.type, t.id) = (e.to_type, e.to_id)""",
+}
+
+# Constants of a version, and commit times, which are none of a user's doing.
+NO_STATE = {"modality", "tenant_table", "permit_check", "versioned_table", "transaction_time"}
+
+Digest = dict[str, str]
+
+
+def logical(connection: psycopg.Connection[Any]) -> Digest:
+    """Hash of each table's logical content."""
+    _settle(connection)
+    return {table: _hash(connection, query, _NAMES) for table, query in LOGICAL.items()}
+
+
+def exact(connection: psycopg.Connection[Any]) -> Digest:
+    """Hash of each table and sequence of the extension, as it is."""
+    _settle(connection)
+    return {name: _hash(connection, _everything(name, kind)) for name, kind in _relations(connection, "r", "p", "S")}
+
+
+def tables(connection: psycopg.Connection[Any]) -> set[str]:
+    """The extension's tables, partitions left out."""
+    return {name for name, _ in _relations(connection, "r", "p")}
+
+
+def _everything(name: str, kind: str) -> str:
+    columns = "last_value, is_called" if kind == "S" else "*"
+    return SQL("select {} from hartonomous.{}").format(SQL(columns), Identifier(name)).as_string(None)
+
+
+def _relations(connection: psycopg.Connection[Any], *kinds: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        "select relname::text, relkind::text from pg_class where relnamespace = 'hartonomous'::regnamespace"
+        " and relkind::text = any(%s) and not relispartition order by 1", [list(kinds)]
+    ).fetchall()
+
+
+def _hash(connection: psycopg.Connection[Any], query: str, names: str = "") -> str:
+    # the rows' own hashes are sorted, so that no collation has a say
+    statement = (
+        f"{names} select encode(sha256(coalesce(string_agg(row_hash, '' order by row_hash), '')), 'hex')"
+        f" from (select sha256(convert_to(row(content.*)::text, 'UTF8')) as row_hash from ({query}) as content) as hashed"
+    )
+    row = connection.execute(statement).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _settle(connection: psycopg.Connection[Any]) -> None:
+    """What the text of a value depends on."""
+    connection.execute(
+        "set timezone = 'UTC'; set datestyle = 'iso'; set bytea_output = 'hex'; set extra_float_digits = 1;"
+        " set search_path = pg_catalog, public"
+    )
+
+
+def references(connection: psycopg.Connection[Any]) -> tuple[dict[Any, int], dict[Any, int]]:
+    """Reference counts of all atoms: as stored, and counted anew from artifacts and composites."""
+    stored = connection.execute("select h_xy, h_yz, h_zm, ref_count from hartonomous.atom").fetchall()
+    counted: dict[Any, int] = {}
+    for key in connection.execute("select h_xy, h_yz, h_zm from hartonomous.artifact").fetchall() + _children(connection):
+        counted[key] = counted.get(key, 0) + 1
+    return {row[:3]: row[3] for row in stored}, counted
+
+
+def _children(connection: psycopg.Connection[Any]) -> list[Any]:
+    """Keys of the atoms that composites name, once for each time they are named."""
+    return connection.execute(
+        """
+        select hartonomous.hilbert_encode(x, y), hartonomous.hilbert_encode(y, z), hartonomous.hilbert_encode(z, m)
+        from (select st_x(p.geom)::bigint as x, st_y(p.geom)::bigint as y, st_z(p.geom)::bigint as z, st_m(p.geom)::bigint as m
+              from hartonomous.atom as a cross join lateral st_dump(a.geom) as p
+              where a.value is null and a.block is null) as child"""
+    ).fetchall()
