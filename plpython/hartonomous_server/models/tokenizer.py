@@ -55,7 +55,8 @@ class Tokenizer:
         """From the two objects a model is stored with: its tokenizer files and its configuration files."""
         if not tokenizer_files or not tokenizer_files.get("tokenizer"):
             raise errors.TokenizerInvalid(
-                "model has no tokenizer.json", hint='pass {"tokenizer": <tokenizer.json>, ...} to hartonomous.model_begin'
+                "model has no tokenizer.json",
+                hint='pass {"tokenizer": <tokenizer.json>, ...} to hartonomous.model_begin',
             )
         return cls.from_json(
             tokenizer_files["tokenizer"],
@@ -64,10 +65,6 @@ class Tokenizer:
             tokenizer_files.get("special_tokens_map"),
             bool((model_files.get("sentence_bert_config") or {}).get("do_lower_case")),
         )
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self._tokenizer.get_vocab_size()
 
     @property
     def largest_id(self) -> int:
@@ -86,7 +83,8 @@ class Tokenizer:
         """Text of token ids, special tokens left out; an id outside the vocabulary is an error."""
         for token in ids:
             if token < 0 or self._tokenizer.id_to_token(token) is None:
-                raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {self.vocabulary_size} tokens")
+                size = self._tokenizer.get_vocab_size()
+                raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {size} tokens")
         return self._tokenizer.decode(list(ids))
 
 
@@ -94,8 +92,9 @@ def check(tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, A
     """Refuses a tokenizer that cannot be built or that yields ids the model has no embedding for."""
     tokenizer = Tokenizer.from_files(tokenizer_files, model_files)
     rows = architecture.BertConfig.parse(model_files["config"]).vocab_size
-    if tokenizer.largest_id >= rows:
-        raise errors.TokenizerInvalid(f"tokenizer has token id {tokenizer.largest_id}, expected ids below vocab_size {rows}")
+    largest = tokenizer.largest_id
+    if largest >= rows:
+        raise errors.TokenizerInvalid(f"tokenizer has token id {largest}, expected ids below vocab_size {rows}")
     if not tokenizer.encode(""):
         raise errors.TokenizerInvalid("tokenizer gives no token for an empty text, expected its special tokens")
 
@@ -113,7 +112,8 @@ def _with_settings(content: dict[str, Any], tokenizer_config: Mapping[str, Any])
     normalizer = content.get("normalizer") or {}
     if normalizer.get("type") != "BertNormalizer":
         return content
-    stated = {ours: tokenizer_config[theirs] for theirs, ours in _NORMALIZER_SETTINGS.items() if theirs in tokenizer_config}
+    settings = _NORMALIZER_SETTINGS.items()
+    stated = {ours: tokenizer_config[theirs] for theirs, ours in settings if theirs in tokenizer_config}
     return content | {"normalizer": normalizer | stated}
 
 
