@@ -53,7 +53,8 @@ def doctor(dsn: str | None = None) -> list[Check]:
     try:
         connection = open_connection(dsn)
     except Error as error:
-        return [Check("connection", False, error.detail or error.message, "a server that answers", error.hint or "")]
+        found = (error.detail or error.message).splitlines()[0]
+        return [Check("connection", False, found, "a server that answers", error.hint or "")]
     with connection, translated():
         checks = [_connection(connection), _server(connection), *_extensions(connection)]
         version = _version(connection)

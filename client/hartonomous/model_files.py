@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +61,8 @@ class ModelFiles:
             return json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ModelCorrupt(f"{path} is not valid JSON: {error}") from error
+        except safetensors.ARCHIVE_DAMAGE as error:
+            raise ModelCorrupt(f"{path} is damaged: {error}", hint="download the archive again") from error
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def open_model(path: str | Path) -> Iterator[ModelFiles]:
             archive = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
             raise ModelCorrupt(f"{path} is not a readable archive: {error}", hint="download it again") from error
-        with archive, _checked_archive(path):
+        with archive:
             folder = _only(path, [zipfile.Path(archive, f"{at}/" if at else "") for at in _folders(archive)])
             yield ModelFiles(folder, WEIGHTS, path.name.split("-")[0].replace("_", "-").removesuffix(path.suffix))
     elif path.is_dir():
@@ -84,14 +85,6 @@ def open_model(path: str | Path) -> Iterator[ModelFiles]:
         yield ModelFiles(path.parent, path.name, path.stem if path.name != WEIGHTS else path.resolve().parent.name)
     else:
         raise InvalidParameter(f"{path} does not exist", hint=GIVE)
-
-
-@contextmanager
-def _checked_archive(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ModelCorrupt(f"{path} is damaged: {error}", hint="download it again") from error
 
 
 def _folders(archive: zipfile.ZipFile) -> list[str]:

@@ -11,13 +11,21 @@ from typing import IO, Any
 
 from hartonomous import safetensors
 from hartonomous.client import Client
-from hartonomous.errors import ModelCorrupt, ModelExists, ModelNotFound
+from hartonomous.errors import (
+    ModelCorrupt,
+    ModelExists,
+    ModelIncomplete,
+    ModelNotFound,
+    TensorMismatch,
+    TokenizerInvalid,
+)
 from hartonomous.model_files import open_model
 from hartonomous.progress import Progress, silent
 from hartonomous.records import ModelInfo, TensorInfo
 from hartonomous.safetensors import Header, Tensor
 
 TRANSACTION_BYTES = 16 << 20  # what an interruption may cost at most
+UNFIT = (ModelCorrupt, ModelIncomplete, TensorMismatch, TokenizerInvalid)
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,12 @@ def ingest(
             _compare(client, f"{name}@{version}", arguments, stream, header, progress)
             return _summary(name, version, ready.parameters or 0, header, 0, True)
         model_id = client.model_begin(name, version=version, **arguments)
-        upload = _Upload(client, model_id, _present(client, model_id, f"{name}@{version}"), progress)
-        parameters = _commit(client, model_id, f"{name}@{version}", upload.send(stream, header))
+        try:
+            upload = _Upload(client, model_id, _present(client, model_id, f"{name}@{version}"), progress)
+            parameters = _commit(client, model_id, f"{name}@{version}", upload.send(stream, header))
+        except UNFIT:
+            client.model_drop(f"{name}@{version}")  # no later run could finish it
+            raise
         return _summary(name, version, parameters, header, upload.sent, False)
 
 
@@ -123,7 +135,7 @@ def _commit(client: Client, model_id: int, model: str, digests: dict[str, bytes]
                 raise ModelCorrupt(
                     f'tensor "{tensor.name}" differs from what an interrupted run loaded',
                     detail=f"found {_hex(tensor.content_hash)}, expected {_hex(digests.get(tensor.name))}",
-                    hint=f"hartonomous models drop {model}, then ingest again",
+                    hint="the unfinished model was removed: ingest again",
                 )
     return parameters
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -16,6 +18,7 @@ from hartonomous.errors import ModelCorrupt, TensorMismatch
 
 MAX_HEADER = 100_000_000  # the reference implementation's bound
 CHUNK = 1 << 20
+ARCHIVE_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading from a wheel may raise
 
 # bytes of an element, and numpy's type where it has one
 DTYPES: dict[str, tuple[int, str | None]] = {
@@ -153,7 +156,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read(stream: IO[bytes], length: int, what: str) -> bytes:
-    data = stream.read(length)
+    try:
+        data = stream.read(length)
+    except ARCHIVE_DAMAGE as error:
+        raise ModelCorrupt(f"file is damaged in {what}: {error}", hint="download or copy the file again") from error
     if len(data) != length:
         raise ModelCorrupt(
             f"file is truncated in {what}: found {len(data)} bytes, expected {length}",

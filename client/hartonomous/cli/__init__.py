@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -52,6 +53,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are a message on stderr, no traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what the error says
     try:
         code: Any = cli.main(arguments, prog_name="hartonomous", standalone_mode=False)
         sys.stdout.flush()

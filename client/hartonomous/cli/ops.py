@@ -53,7 +53,7 @@ def version(context: click.Context) -> None:
             versions["extension"] = database_facts(connection)["extension"]
             versions["server"] = connection.info.parameter_status("server_version")
     except Error as error:
-        click.echo(f"no server: {error.detail or error.message}", err=True)
+        click.echo(f"no server: {(error.detail or error.message).splitlines()[0]}", err=True)
     if wants_json():
         echo_json(versions)
     else:

@@ -66,7 +66,7 @@ def _plain(value: Any) -> Any:
 
 def printable(text: str) -> str:
     """Stored text without the control characters by which it could steer a terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def echo_table(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
