@@ -2,6 +2,6 @@
 
 import os
 
-# A postmaster started from a shell that pins OpenBLAS to another core type would halve matrix throughput in every backend;
-# OpenBLAS reads the variable when it is loaded, and this package is always imported before numpy.
+# A postmaster started from a shell that pins OpenBLAS to another core type would halve matrix throughput in every
+# backend. OpenBLAS reads the variable when it is loaded, and this package is always imported before numpy.
 os.environ.pop("OPENBLAS_CORETYPE", None)

@@ -1,7 +1,7 @@
 """Every error the extension raises: one class per SQLSTATE of class ZH; the docstring is the default message.
 
-PL/Python reports an exception that derives from ``plpy.Error`` with its ``sqlstate``, ``detail`` and ``hint``, and prefixes
-the message with the class name.
+PL/Python reports an exception that derives from ``plpy.Error`` with its ``sqlstate``, ``detail`` and ``hint``, and
+prefixes the message with the class name.
 """
 
 from __future__ import annotations

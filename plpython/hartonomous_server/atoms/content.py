@@ -1,4 +1,4 @@
-"""Content as atoms: cut into leaf, block and composite atoms on the way in, put together and verified on the way out."""
+"""Content as atoms: cut into leaves, blocks and composites on the way in, put together and verified on the way out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _insert(db: Any, tenant: int, modality: int, contents: Sequence[bytes | None
 
 
 def read(db: Any, h_xy: int, h_yz: int, h_zm: int, content_hash: bytes) -> bytes:
-    """Bytes of the atom at a place, put together from its children; raises AtomMissing unless they hash to content_hash."""
+    """Bytes of the atom at a place, put together from its children; AtomMissing unless they hash to content_hash."""
     content = b"".join(_pieces(db, [h_xy], [h_yz], [h_zm]))
     if hashlib.sha256(content).digest() != content_hash:
         raise errors.AtomMissing(f"content of atom ({h_xy}, {h_yz}, {h_zm}) does not hash to {content_hash.hex()}")

@@ -1,7 +1,7 @@
-"""Structured deterministic identity: an atom's place follows from its modality, its bytes and, for private content, its tenant.
+"""Structured deterministic identity: an atom's place follows from its modality, its bytes and, if private, its tenant.
 
-x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits a locality feature:
-      x the first 29 bits of the content (common prefixes are near), y its length on a logarithmic scale (as a float32's bits).
+x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits locality: in x
+      the first 29 bits of the content (common prefixes are near), in y its length on a log scale (a float32's bits).
 z, m: 31 bits each of SHA-256 of the content, mixed with the tenant unless the tenant is 0 (public, portable).
 """
 
@@ -30,10 +30,6 @@ class Identities:
     hashes: list[bytes]
     xyzm: np.ndarray
     h: np.ndarray
-
-    def keys(self) -> list[list[int]]:
-        """The three key columns as lists, for array parameters."""
-        return self.h.T.tolist()
 
 
 def identify(contents: Sequence[bytes], modality: int, tenant: int) -> Identities:

@@ -38,7 +38,8 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
 
 def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str) -> int:
     """Artifact id of a document, its passages stored beside it and its earlier version replaced."""
-    previous = query(db, "select artifact_id from hartonomous._document_current($1, $2)", ("int", tenant), ("text", uri))
+    sql = "select artifact_id from hartonomous._document_current($1, $2)"
+    previous = query(db, sql, ("int", tenant), ("text", uri))
     split = document.split(text, format)
     page = _store(db, tenant, TEXT, format, [text.encode()], [None])
     page_id = page.artifact_ids[0]
@@ -47,8 +48,9 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
 
     ids = [page_id, *passages.artifact_ids]
     uris = [uri, *(f"{uri}#{passage.anchor}" if passage.anchor else uri for passage in split.passages)]
-    notes = [{**json.loads(metadata), "title": split.title}]
-    notes += [{**notes[0], "heading_path": list(p.heading_path), "anchor": p.anchor, "position": p.position} for p in split.passages]
+    page_note = {**json.loads(metadata), "title": split.title}
+    notes = [page_note, *({**page_note, "heading_path": list(passage.heading_path), "anchor": passage.anchor,
+                           "position": passage.position} for passage in split.passages)]
     changed = _occurrences(db, tenant, uri, ids, uris, [json.dumps(note) for note in notes])
     retired = query(db, "select hartonomous._document_retire($1, $2, $3, $4) as n",
                     ("int", tenant), ("text", uri), ("bigint[]", ids), ("text[]", uris))[0]["n"]
@@ -65,9 +67,11 @@ def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: S
         return Stored([], [])
     ids = identity.identify(contents, modality, tenant)
     rows = query(
-        db, "select ord, artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9) order by ord",
+        db,
+        "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9) order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
-        ("bigint[]", [len(item) for item in contents]), *(("bigint[]", key) for key in ids.keys()), ("text[]", list(texts)),
+        ("bigint[]", [len(item) for item in contents]), *(("bigint[]", column.tolist()) for column in ids.h.T),
+        ("text[]", list(texts)),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
     new = sorted(first.values())
@@ -96,5 +100,5 @@ def _edges(db: Any, tenant: int, page_id: int, passage_ids: Sequence[int], previ
 
 def _log(db: Any, tenant: int, uri: str | None, stored: Stored, retired: int = 0) -> None:
     query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6)", ("int", tenant), ("text", uri),
-          ("bigint", stored.created), ("bigint", len(set(stored.artifact_ids)) - stored.created), ("bigint", stored.atoms),
-          ("bigint", retired))
+          ("bigint", stored.created), ("bigint", len(set(stored.artifact_ids)) - stored.created),
+          ("bigint", stored.atoms), ("bigint", retired))

@@ -1,4 +1,4 @@
-"""Running models from their rows: loads an encoder once per backend and state of the weights, embeds texts, records requests."""
+"""Running models from their rows: an encoder is loaded once per backend and state; embeds and records requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hartonomous_server.models.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import numpy as np
 
-# Keyed by the hash of the state, which callers reach only through a model they may read; the last few states stay loaded.
+# Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
 _encoders: dict[bytes, Encoder] = {}
 _tokenizers: dict[bytes, Tokenizer] = {}
@@ -41,7 +41,8 @@ class Batch:
         """Memory images of the vectors: int16 dimensions, int16 0, float32 components."""
         np = blas.numpy()
         count, dimensions = self.vectors.shape
-        image = np.zeros(count, np.dtype([("dimensions", "=i2"), ("zero", "=i2"), ("components", "=f4", (dimensions,))]))
+        layout = [("dimensions", "=i2"), ("zero", "=i2"), ("components", "=f4", (dimensions,))]
+        image = np.zeros(count, np.dtype(layout))
         image["dimensions"], image["components"] = dimensions, self.vectors
         return [row.tobytes() for row in image]
 
@@ -50,8 +51,9 @@ class Batch:
         inputs = hashlib.sha256(b"".join(hashlib.sha256(text.encode()).digest() for text in self.texts)).digest()
         return query(
             db, "select hartonomous._request_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as id",
-            ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash), ("bytea", inputs),
-            ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()), ("int", len(self.texts)), ("bigint", self.tokens),
+            ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash),
+            ("bytea", inputs), ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()),
+            ("int", len(self.texts)), ("bigint", self.tokens),
             ("text", blas.core_name()), ("int", 1), ("double precision", self.seconds),
         )[0]["id"]
 
@@ -80,7 +82,8 @@ def _cached(db: Any, model_id: int, kept: dict[bytes, Any], load: Any) -> Any:
 
 
 def _state(db: Any, model_id: int) -> bytes:
-    rows = query(db, "select state_hash from hartonomous.model where model_id = $1 and status = 'ready'", ("bigint", model_id))
+    sql = "select state_hash from hartonomous.model where model_id = $1 and status = 'ready'"
+    rows = query(db, sql, ("bigint", model_id))
     if not rows:
         raise errors.ModelNotFound(f"no model with id {model_id}", hint="it may have been dropped meanwhile")
     return rows[0]["state_hash"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.db import query
-from hartonomous_server.models import tokenizer as tokenizers
 from hartonomous_server.models import architecture, dtypes
+from hartonomous_server.models import tokenizer as tokenizers
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small
 
@@ -22,13 +22,14 @@ def facts(name: str, config: str) -> dict[str, Any]:
 
 def finish(db: Any, model_id: int) -> None:
     """Checks a complete model against its architecture and tokenizer; records tensor hashes and the state hash."""
-    row = query(db, "select architecture, config, tokenizer from hartonomous.model where model_id = $1", ("bigint", model_id))[0]
+    sql = "select architecture, config, tokenizer from hartonomous.model where model_id = $1"
+    row = query(db, sql, ("bigint", model_id))[0]
     files = json.loads(row["config"])
     shapes, digests = hash_tensors(db, model_id)
     expected = architecture.expected_tensors(row["architecture"], files["config"])
     architecture.check_tensors(shapes, expected)
     if row["tokenizer"] is None:
-        raise errors.TokenizerInvalid("model has no tokenizer", hint="pass it as the argument tokenizer of hartonomous.model_begin")
+        raise errors.TokenizerInvalid("model has no tokenizer", hint="pass it to hartonomous.model_begin")
     tokenizers.check(json.loads(row["tokenizer"]), files)
     state = hashlib.sha256()
     for part in (row["config"], row["tokenizer"]):
