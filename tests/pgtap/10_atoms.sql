@@ -92,8 +92,6 @@ set local role rita;
 select is(hartonomous.content(:fox), 'The quick brown fox'::bytea, 'a reader reads');
 select throws_ok($$select hartonomous.ingest_text('a')$$, '42501', null, 'and does not write');
 reset role;
-create role publisher in role hartonomous_writer;
-select hartonomous.tenant_role_add(0, 'publisher');
 set local role publisher;
 select hartonomous.ingest_text('for everybody') as public \gset
 set local role bob;
