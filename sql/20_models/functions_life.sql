@@ -138,6 +138,9 @@ begin
     where a.tenant_id = tenant
       and not exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = a.tensor_atom_id)
       and not exists (select from hartonomous.tensor_atom_coefficient_history as h where h.tensor_atom_id = a.tensor_atom_id);
+exception when foreign_key_violation then
+    raise exception 'model % has made embeddings that are stored', quote_literal(model) using errcode = '23503',
+        hint = 'deploy another model with hartonomous.model_deploy and keep this one: its embeddings refer to it';
 end
 $$;
 comment on function hartonomous.model_drop(text) is

@@ -40,12 +40,12 @@ declare
 begin
     return query
     select t.name, t.dtype, t.shape, t.byte_length, t.content_hash
-    from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model)
+    from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model, unfinished => true)
     order by t.model_tensor_id;
 end
 $$;
 comment on function hartonomous.tensor_list(text) is
-'Tensors of a model in the order they were loaded; content_hash: SHA-256 of the bytes as loaded. ZH020 no such model.';
+'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes as loaded, NULL until model_commit. ZH020 no such model.';
 
 create or replace function hartonomous._tensor_find(tenant_id int, model text, tensor text, out model_tensor_id bigint, out byte_length bigint)
 language plpgsql stable parallel safe

@@ -37,7 +37,8 @@ end
 $$;
 comment on function hartonomous._shape_elements(int[]) is 'Elements of a tensor of the shape; one for a scalar {}. ZH023 for NULL, negative or absurd extents.';
 
-create or replace function hartonomous._model_id(tenant_id int, model text, kind text default null) returns bigint
+create or replace function hartonomous._model_id(
+    tenant_id int, model text, kind text default null, unfinished boolean default false) returns bigint
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -49,11 +50,12 @@ begin
     -- the tenant's own before the public ones; without a version the deployed one, then the newest
     select m.model_id into found_id
     from hartonomous.model as m
-    where m.tenant_id in (0, _model_id.tenant_id) and m.status = 'ready'
+    where m.tenant_id in (0, _model_id.tenant_id)
+      and (m.status = 'ready' or (unfinished and m.tenant_id = _model_id.tenant_id))
       and (_model_id.kind is null or m.kind = _model_id.kind)
       and case when _model_id.model is null then m.deployed_at is not null
                else m.name = wanted_name and (wanted_version is null or m.version = wanted_version) end
-    order by m.tenant_id = _model_id.tenant_id desc, m.deployed_at desc nulls last, m.model_id desc
+    order by m.status = 'ready' desc, m.tenant_id = _model_id.tenant_id desc, m.deployed_at desc nulls last, m.model_id desc
     limit 1;
     if found_id is null then
         raise exception '%', case when model is null then format('no %s model is deployed', coalesce(kind, 'such'))
@@ -63,5 +65,5 @@ begin
     return found_id;
 end
 $$;
-comment on function hartonomous._model_id(int, text, text) is
-'Id of a ready model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind. ZH020 when there is none.';
+comment on function hartonomous._model_id(int, text, text, boolean) is
+'Id of a ready model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind; unfinished: also one that the tenant is loading. ZH020 when there is none.';
