@@ -1,0 +1,126 @@
+"""The tokenizer cuts where the model says, never pads, and refuses files that do not fit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hartonomous_server import errors
+from hartonomous_server.models import tokenizer
+from hartonomous_server.models.tokenizer import Tokenizer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "##s", "Cat", "e", "é"]
+IDS = {word: number for number, word in enumerate(WORDS)}
+CLS, SEP, UNK = IDS["[CLS]"], IDS["[SEP]"], IDS["[UNK]"]
+
+
+def tokenizer_json(**changes: Any) -> dict[str, Any]:
+    special = {token: {"id": token, "ids": [IDS[token]], "tokens": [token]} for token in ("[CLS]", "[SEP]")}
+    around = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    around.append({"SpecialToken": {"id": "[SEP]", "type_id": 0}})
+    return {
+        "version": "1.0",
+        "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "padding": {
+            "strategy": {"Fixed": 4},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "[PAD]",
+        },
+        "added_tokens": [],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": around, "pair": around, "special_tokens": special},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": IDS,
+        },
+    } | changes
+
+
+def model_files(**changes: Any) -> dict[str, Any]:
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "type_vocab_size")
+    config = dict.fromkeys(sizes, 1) | {"vocab_size": len(WORDS), "max_position_embeddings": 12}
+    return {"config": config | changes.pop("config", {})} | changes
+
+
+def test_truncation_and_padding_of_the_file_are_not_the_models() -> None:
+    tokens = Tokenizer.from_json(tokenizer_json(), max_length=6)
+    assert tokens.encode("the cat") == [CLS, 5, 6, SEP]
+    assert tokens.encode("the cat sat the cat sat") == [CLS, 5, 6, 7, 5, SEP]
+    assert tokens.encode("") == [CLS, SEP]
+
+
+def test_length_comes_from_the_sentence_configuration() -> None:
+    files = {"tokenizer": tokenizer_json()}
+    assert len(Tokenizer.from_files(files, model_files()).encode("the " * 50)) == 12
+    shorter = model_files(sentence_bert_config={"max_seq_length": 5})
+    assert len(Tokenizer.from_files(files, shorter).encode("the " * 50)) == 5
+
+
+def test_batch_equals_single_texts_in_order() -> None:
+    tokens = Tokenizer.from_json(json.dumps(tokenizer_json()), max_length=12)
+    texts = ["cats sat", "", "the", "dog", "\x00\x01the\u200b cat\ufffd"]
+    assert tokens.encode_batch(texts) == [tokens.encode(text) for text in texts]
+    assert tokens.encode("cats dog") == [CLS, 6, 8, UNK, SEP]
+
+
+def test_settings_of_tokenizer_config_win() -> None:
+    def ids(**settings: Any) -> list[int]:
+        return Tokenizer.from_json(tokenizer_json(), 12, tokenizer_config=settings).encode("Cat é")[1:-1]
+
+    assert ids() == [IDS["cat"], IDS["e"]]
+    assert ids(do_lower_case=False) == [IDS["Cat"], IDS["é"]]
+    assert ids(strip_accents=False) == [IDS["cat"], IDS["é"]]
+    lower = Tokenizer.from_json(tokenizer_json(), 12, {"do_lower_case": False}, lower_case=True)
+    assert lower.encode("CAT")[1:-1] == [IDS["cat"]]
+
+
+def test_special_tokens_in_a_text_are_whole() -> None:
+    special = {"cls_token": "[CLS]", "sep_token": {"content": "[SEP]", "lstrip": False}, "unk_token": "[UNK]"}
+    tokens = Tokenizer.from_json(tokenizer_json(), 12, special_tokens_map=special)
+    assert tokens.encode("the[SEP]cat") == [CLS, 5, SEP, 6, SEP]
+    with pytest.raises(errors.TokenizerInvalid, match=r"special token <s> is not in the vocabulary"):
+        Tokenizer.from_json(tokenizer_json(), 12, special_tokens_map={"cls_token": "<s>"})
+
+
+def test_decode() -> None:
+    tokens = Tokenizer.from_json(tokenizer_json(), 12, special_tokens_map={"cls_token": "[CLS]", "sep_token": "[SEP]"})
+    assert tokens.decode(tokens.encode("The cats")) == "the cats"
+    assert tokens.decode([]) == ""
+    for wrong in (-1, len(WORDS)):
+        with pytest.raises(errors.InvalidParameter, match=f"token {wrong} is not in the vocabulary of 12 tokens"):
+            tokens.decode([wrong])
+
+
+@pytest.mark.parametrize("files", [None, {}, {"tokenizer": None}])
+def test_missing_tokenizer(files: dict[str, Any] | None) -> None:
+    with pytest.raises(errors.TokenizerInvalid, match=r"model has no tokenizer\.json"):
+        Tokenizer.from_files(files, model_files())
+
+
+@pytest.mark.parametrize("content", [{}, tokenizer_json(model={"type": "Nonsense"})])
+def test_broken_tokenizer(content: dict[str, Any]) -> None:
+    with pytest.raises(errors.TokenizerInvalid, match=r"tokenizer\.json is not valid"):
+        tokenizer.check({"tokenizer": content or {"version": "1.0"}}, model_files())
+
+
+def test_check_compares_with_the_embedding_table() -> None:
+    tokenizer.check({"tokenizer": tokenizer_json()}, model_files())
+    with pytest.raises(errors.TokenizerInvalid, match="token id 11, expected ids below vocab_size 11"):
+        tokenizer.check({"tokenizer": tokenizer_json()}, model_files(config={"vocab_size": 11}))
+    with pytest.raises(errors.TokenizerInvalid, match="no token for an empty text"):
+        tokenizer.check({"tokenizer": tokenizer_json(post_processor=None)}, model_files())
