@@ -2,6 +2,7 @@
 #   system  Debian, PostgreSQL and all libraries; development runs on it with the checkout installed live
 #   server  system + this project's code: the image to deploy
 #   test    system + the test runners and the reference engines
+#   neo4j   Neo4j Community, which the graph is mirrored to
 FROM debian:trixie-slim AS system
 ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
     PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -49,3 +50,11 @@ RUN python3 -m venv --system-site-packages --without-pip /opt/test \
  && pip --python /opt/test/bin/python install transformers ruff pgspot \
  && echo /opt/test/lib/python3.13/site-packages >/usr/local/lib/python3.13/dist-packages/test.pth
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+FROM debian:trixie-slim AS neo4j
+COPY tools/neo4j/pom.xml /opt/neo4j/pom.xml
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates openjdk-21-jre-headless maven \
+ && mvn -q -B -f /opt/neo4j/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=/opt/neo4j/lib \
+ && useradd --system neo4j \
+ && rm -rf /root/.m2 /var/lib/apt/lists/*

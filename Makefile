@@ -73,6 +73,11 @@ bench: ## every benchmark, on the development server; make bench-NAME runs one, 
 bench-%:
 	@$(env) bench $* $(ARGS)
 
+neo4j-up: ## start a Neo4j Community on loopback and print how to reach it
+	@$(env) neo4j_up
+neo4j-down: ## stop it; its data stay
+	@$(env) neo4j_down
+
 image: ## build the image to deploy (what compose.yaml runs)
 	@$(env) image
 dist: ## a source archive of the committed tree

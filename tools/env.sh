@@ -37,8 +37,8 @@ choose_engine() {
 # ---- instances
 root_name() { echo "hartonomous-$(printf %s "$checkout" | sha256sum | cut -c1-10)-$instance"; }
 data_dir() { echo "$state/$instance/data"; }
-stage() { [ $instance = dev ] && echo system || echo test; }
-image() { echo "localhost/hartonomous/$(stage):$(sha256sum <"$checkout/Dockerfile" | cut -c1-12)"; }
+stage() { [ $instance = dev ] && echo system || echo $instance; }
+image() { echo "localhost/hartonomous/$(stage):$(cat Dockerfile tools/neo4j/pom.xml | sha256sum | cut -c1-12)"; }
 port() { cat "$state/$instance/port" 2>/dev/null || die "no $instance server was made yet: run make up"; }
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -65,11 +65,17 @@ enter() { # user command...
         PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_PASSWORD="$(password)" HARTONOMOUS_DSN="$(dsn)" \
         PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}"
 }
-server() { enter root /src/tools/server.sh "$@"; }
+server() {
+    if [ $instance = neo4j ]; then
+        enter root env NEO4J_PORT="$(port)" NEO4J_PASSWORD="$(password)" tools/neo4j/server.sh "$@"
+    else
+        enter root tools/server.sh "$@"
+    fi
+}
 
 build() { # image
     image_exists "$1" && return
-    say "building the $(stage) (once; some minutes)"
+    say "building the $(stage) stage of the Dockerfile (once; some minutes)"
     image_build "$(stage)" "$1"
 }
 
@@ -121,12 +127,12 @@ locked_cache() { with_lock "$cache/lock" "$@"; }
 fresh_test_server() {
     instance=test
     trap 'locked stop' EXIT
+    locked make_root
     locked wipe
     locked prepare -c fsync=off
     enter postgres psql -qX -c 'create extension pgtap' -c 'create extension plpgsql_check'
 }
 wipe() {
-    make_root
     stop
     enter root find /data -mindepth 1 -delete
 }
@@ -184,13 +190,28 @@ verb_bench() { # [NAME [argument...]]
     done
 }
 
+verb_neo4j_up() {
+    instance=neo4j
+    locked start_neo4j
+    echo "bolt://127.0.0.1:$(port) user neo4j password $(password)"
+}
+start_neo4j() {
+    make_root
+    start
+}
+verb_neo4j_down() {
+    instance=neo4j
+    locked stop
+}
+
 verb_image() {
     locked_cache image_build server localhost/hartonomous/server:latest
     say "built localhost/hartonomous/server:latest"
 }
 verb_clean() {
-    for instance in dev test; do
-        locked stop
+    for instance in dev test neo4j; do
+        root_exists "$(root_name)" || continue
+        locked wipe
         root_remove "$(root_name)"
     done
     rm -rf "$state"
