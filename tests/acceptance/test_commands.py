@@ -1,0 +1,97 @@
+"""What all verbs share: help with an example, the doctor, and how they stop."""
+
+import json
+import signal
+
+import cli
+import click
+import corpus
+import pytest
+import state
+import tiny_model
+import waiting
+from click.testing import CliRunner
+
+from hartonomous.cli import cli as root
+
+
+def verbs(command, path=()):
+    yield path
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from verbs(below, (*path, name))
+
+
+@pytest.mark.parametrize("path", verbs(root), ids=" ".join)
+def test_help_has_an_example(path):
+    result = CliRunner().invoke(root, [*path, "--help"])
+    assert result.exit_code == 0
+    example = result.output.partition("Example:")[2]
+    assert f"hartonomous {' '.join(path)}".strip() in example
+
+
+@pytest.mark.parametrize("path", [path for path in verbs(root) if path], ids=" ".join)
+def test_verbs_that_print_data_have_json(path):
+    command = root
+    for name in path:
+        command = command.commands[name]
+    silent = path in {("models", "deploy"), ("models", "drop"), ("tenants", "add-role")}
+    if not isinstance(command, click.Group):
+        assert any("--json" in parameter.opts for parameter in command.params) != silent
+
+
+def test_doctor_on_a_good_server(dsn):
+    checks = json.loads(cli.run(dsn, "doctor", "--json").stdout)
+    items = {check["item"]: check for check in checks}
+    assert all(check["ok"] for check in checks if check["required"])
+    assert items["extension hartonomous"]["found"] == items["extension hartonomous available"]["found"]
+    for item in ("PostgreSQL", "BLAS core", "track_commit_timestamp", "max_locks_per_transaction", "preload pg_cron"):
+        assert items[item]["found"]
+    assert "not ok" not in cli.run(dsn, "doctor").stdout
+
+
+def test_doctor_on_a_database_without_the_extension(server):
+    with server.database("test_without_extension") as dsn:
+        out = cli.run(dsn, "doctor", code=1).stdout
+        assert "not ok  extension hartonomous: not created" in out
+        assert "create extension hartonomous cascade" in out
+        error = cli.run(dsn, "search", "anything", code=1).stderr
+        assert 'not created in database "test_without_extension"' in error and "create extension" in error
+
+
+def test_no_server(tmp_path):
+    dsn = f"host={tmp_path} dbname=nothing user=nobody"
+    error = cli.run(dsn, "models", "list", code=1).stderr
+    assert error.startswith("error: the connection to the server failed") and "HINT" in error and "Traceback" not in error
+    assert "not ok  connection" in cli.run(dsn, "doctor", code=1).stdout
+
+
+def test_wrong_usage(dsn):
+    assert "no such option" in cli.run(dsn, "search", "--nonsense", code=2).stderr.lower()
+    assert "not valid JSON" in cli.run(dsn, "search", "q", "--filter", "{", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "table"),
+    [("models", "tensor_atom_coefficient"), ("ingest", "artifact_source"), ("embed", "atom_embedding")],
+)
+def test_ctrl_c(dsn, server, connection, tmp_path, verb, table):
+    """Stopped in the middle of its work, a verb says so, exits with 130 and leaves neither rows nor a busy backend."""
+    model = tiny_model.write(tmp_path / f"tiny-{verb}")
+    pages = corpus.write(tmp_path / "pages", corpus.pages(3))
+    arguments = {"models": ("models", "ingest", model), "ingest": ("ingest", pages, "--uri-prefix", f"{verb}/"), "embed": ("embed",)}
+    if verb == "embed":
+        cli.run(dsn, "models", "ingest", model)
+        cli.run(dsn, "ingest", pages, "--uri-prefix", f"{verb}/")
+    before = state.logical(connection)
+    with waiting.locked(dsn, table):
+        process = cli.start(dsn, *arguments[verb])
+        waiting.until_blocked(connection, table)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+        assert (process.returncode, error.strip()) == (130, "interrupted; run the same command again to continue"), out
+        waiting.until_gone(connection)  # although the lock is still held
+    after = state.logical(connection)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= {"model"}  # model_begin was a transaction of its own
+    cli.run(dsn, *arguments[verb])

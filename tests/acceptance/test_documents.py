@@ -1,0 +1,178 @@
+"""Documents through the command line: ingested, ingested again, changed, embedded, found and traced to bytes and weights."""
+
+import hashlib
+import re
+
+import cli
+import corpus
+import pytest
+import state
+import tiny_model
+from hartonomous_server.atoms import document
+
+CHANGED = "sql-vacuum.html"
+
+
+@pytest.fixture(scope="module")
+def weights(dsn, tmp_path_factory):
+    folder = tiny_model.write(tmp_path_factory.mktemp("models") / "tiny")
+    cli.run(dsn, "models", "ingest", folder)
+    return tiny_model.tensor_hashes((folder / "model.safetensors").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def pages(dsn, weights, tmp_path_factory):
+    """A folder of pages, ingested and embedded."""
+    content = corpus.pages(30) | {CHANGED: (corpus.MANUAL / CHANGED).read_text()}
+    folder = corpus.write(tmp_path_factory.mktemp("manual"), content)
+    first = ingest(dsn, folder)
+    passages = sum(len(document.split(text, "html").passages) for text in content.values())
+    assert first == {"new": 31, "changed": 0, "unchanged": 0, "passages": first["passages"], "failed": []}
+    assert 0.9 * passages <= first["passages"] <= passages  # a text that stands on a page twice is one occurrence
+    assert embed(dsn) > 0
+    return folder
+
+
+def ingest(dsn, folder):
+    (result,) = cli.lines(dsn, "ingest", folder, "--uri-prefix", "manual/")
+    return result
+
+
+def embed(dsn):
+    (result,) = cli.lines(dsn, "embed", "--workers", "2", "--batch", "16")
+    return result["texts"]
+
+
+def tables(connection):
+    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
+
+
+def passages_of(connection, page):
+    """Artifact ids of a page's live passages by text."""
+    return dict(
+        connection.execute(
+            "select a.canonical_text, a.artifact_id from hartonomous.artifact_source as s"
+            " join hartonomous.artifact as a using (artifact_id)"
+            " where s.document_uri = %s and a.canonical_text is not null and a.deleted_at is null",
+            [f"manual/{page}"],
+        )
+    )
+
+
+def test_everything_is_embedded_once(dsn, connection, pages):
+    assert cli.run(dsn, "embed").stdout == "nothing to embed\n"
+    texts, embedded, requests = connection.execute(
+        "select (select count(*) from hartonomous.artifact_text), (select count(*) from hartonomous.atom_embedding),"
+        " (select sum(items) from hartonomous.inference_request)"
+    ).fetchone()
+    assert texts == embedded == requests
+
+
+def test_a_second_run_changes_nothing(dsn, connection, pages):
+    before = tables(connection)
+    again = ingest(dsn, pages)
+    assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 31)
+    assert "31 unchanged" in cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/").stdout
+    assert tables(connection) == before  # no log row, no new time stamp either
+
+
+def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
+    old = (pages / CHANGED).read_text()
+    new = edited(old)
+    before, unchanged_pages = passages_of(connection, CHANGED), passages_of(connection, "sql-end.html")
+    logged = connection.execute("select max(ingestion_log_id) from hartonomous.ingestion_log").fetchone()
+    (pages / CHANGED).write_text(new)
+    try:
+        result = ingest(dsn, pages)
+        assert (result["new"], result["changed"], result["unchanged"]) == (0, 1, 30)
+        after = passages_of(connection, CHANGED)
+        kept = before.keys() & after.keys()
+        assert after.keys() == {passage.text for passage in document.split(new, "html").passages}
+        assert len(kept) > len(before) / 2 and before.keys() - kept and after.keys() - kept
+        assert {text: before[text] for text in kept} == {text: after[text] for text in kept}
+        assert passages_of(connection, "sql-end.html") == unchanged_pages
+
+        gone = [before[text] for text in before.keys() - kept]
+        assert connection.execute(
+            "select bool_and(deleted_at is not null) from hartonomous.artifact where artifact_id = any(%s)", [gone]
+        ).fetchone() == (True,)
+        (log,) = connection.execute(
+            "select source_uri, artifacts_created, retired from hartonomous.ingestion_log where ingestion_log_id > %s", logged
+        ).fetchall()
+        # the page itself is one artifact more on both sides
+        assert log == (f"manual/{CHANGED}", len(after) - len(kept) + 1, len(gone) + 1)
+
+        pending = connection.execute("select hartonomous.embedding_pending(batch => null)").fetchone()[0]
+        fresh = {after[text] for text in after.keys() - kept}
+        assert fresh <= set(pending)
+        # beyond the new passages only those whose heading path changed; here none did
+        assert set(pending) == fresh
+        assert embed(dsn) == len(fresh)
+    finally:
+        (pages / CHANGED).write_text(old)
+
+
+def edited(page):
+    """The page with one paragraph changed, one deleted and one added."""
+    paragraphs = [found for found in re.finditer(r"<p>.{200,}?</p>", page, re.DOTALL)]
+    changed, deleted = paragraphs[1], paragraphs[-1]
+    new = page.replace(deleted[0], "")
+    return new.replace(changed[0], changed[0].replace("<p>", "<p>From now on. ") + "<p>A paragraph that is new here.</p>")
+
+
+def test_search_prints_json(dsn, connection, pages):
+    found = cli.lines(dsn, "search", "reclaim storage occupied by dead tuples", "-k", "5")
+    assert [row["rank"] for row in found] == [1, 2, 3, 4, 5]
+    assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+    for row in found:
+        assert set(row) == {"rank", "artifact_id", "score", "source_uri", "title", "heading_path", "snippet", "verdict"}
+        assert row["verdict"] == "exact" and row["source_uri"].startswith("manual/") and row["heading_path"][0] == row["title"]
+    scores = connection.execute(
+        "select artifact_id, (1 - (embedding <=> hartonomous.embed('reclaim storage occupied by dead tuples')))::real"
+        " from hartonomous.atom_embedding join hartonomous.artifact using (artifact_id) where deleted_at is null"
+        " order by 2 desc limit 5"
+    ).fetchall()
+    assert [(row["artifact_id"], pytest.approx(row["score"], abs=1e-6)) for row in found] == scores
+
+
+def test_search_filters(dsn, pages):
+    only = f"manual/{CHANGED}"
+    found = cli.lines(dsn, "search", "x", "-k", "1000", "--filter", f'{{"source_uri_prefix": "{only}"}}')
+    assert found and {row["source_uri"].partition("#")[0] for row in found} == {only}
+    assert {row["verdict"] for row in found} == {"short"}
+    printed = cli.run(dsn, "search", "x", "-k", "1").stdout
+    assert re.match(r" 1  0\.\d{3}  manual/\S+  \(artifact \d+\)\n", printed)
+
+
+def test_lineage_goes_down_to_bytes_and_weights(dsn, pages, weights):
+    (answer,) = cli.lines(dsn, "search", "how does vacuum reclaim storage", "-k", "1")
+    nodes = cli.lines(dsn, "lineage", answer["artifact_id"])
+    assert nodes[0]["node_id"] == answer["artifact_id"] and nodes[0]["depth"] == 0
+    page = pages / answer["source_uri"].removeprefix("manual/").partition("#")[0]
+    component_of = [node for node in nodes if node["relation"] == "ComponentOf"]
+    assert hashlib.sha256(page.read_bytes()).hexdigest() in {node["detail"]["sha256"] for node in component_of}
+    (request,) = (node for node in nodes if node["relation"] == "EmbeddedBy")
+    (model,) = (node for node in nodes if node["relation"] == "UsedModel")
+    assert model["via"] == request["node_id"] and model["detail"]["name"] == "tiny"
+    tensors = {node["detail"]["name"]: node["detail"]["sha256"] for node in nodes if node["relation"] == "HasTensor"}
+    assert tensors == {name: digest for name, (_, _, digest) in weights.items()}
+
+    tree = cli.run(dsn, "lineage", answer["artifact_id"]).stdout
+    assert "ComponentOf" in tree and "HasTensor" in tree and "sha256 " in tree
+
+
+def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "b.txt").write_bytes(b"nul \0 inside")
+    (tmp_path / "c.txt").write_text("a text that can be stored")
+    (tmp_path / "d.bin").write_bytes(bytes(range(256)))
+    result = cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "mixed/", code=1)
+    assert result.stdout.startswith("2 documents: 2 new")
+    assert "mixed/a.txt: byte 3 is not UTF-8" in result.stderr and "iconv" in result.stderr
+    assert "mixed/b.txt: text contains a NUL character at 4" in result.stderr
+    stored = connection.execute("select source_uri from hartonomous.artifact_source where source_uri like 'mixed/%' order by 1")
+    assert {uri for (uri,) in stored} == {"mixed/c.txt", "mixed/d.bin"}
+    content = connection.execute(
+        "select hartonomous.content(artifact_id) from hartonomous.artifact_source where source_uri = 'mixed/d.bin'"
+    ).fetchone()
+    assert content == (bytes(range(256)),)
