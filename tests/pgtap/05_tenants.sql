@@ -69,7 +69,7 @@ select throws_ok($$update hartonomous.tenant_role set tenant_id = 0$$, '42501');
 select throws_ok($$select * from hartonomous.permit_check$$, '42501');
 select throws_ok($$select hartonomous._permit('ingest')$$, '42501');
 select set_eq('select tenant_id from hartonomous.tenant', array[0, :bob], 'a tenant sees itself and the public tenant');
-select set_eq('select distinct tenant_id from hartonomous.tenant_role', array[:bob], 'a tenant sees its own roles');
+select set_eq('select distinct tenant_id from hartonomous.tenant_role', array[0, :bob], 'a tenant sees its own roles and those that publish');
 reset role;
 set local role adam;
 select ok(hartonomous.tenant_create('by adam') > :bob, 'an administrator creates tenants');

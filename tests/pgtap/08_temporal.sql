@@ -54,8 +54,8 @@ select set_eq('select item from shop.price__all()', array['cake', 'jam', 'tea'],
 select is_empty('select * from shop.price__as_of(null)', 'NULL is no time');
 
 -- times that outlive what the server remembers
-select is(hartonomous._transaction_time(pg_current_xact_id()), null, 'a transaction that runs has no commit time');
-select is(hartonomous._transaction_time(:'older'::xid8), :'older_at'::timestamptz);
+select is(hartonomous._commit_time(pg_current_xact_id()), null, 'a transaction that runs has no commit time');
+select is(hartonomous._commit_time(:'older'::xid8), :'older_at'::timestamptz);
 select ok(hartonomous.transaction_time_resolve() > 0, 'transaction_time_resolve stores commit times');
 select is(hartonomous.transaction_time_resolve(), 0::bigint, 'each once');
 
