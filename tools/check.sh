@@ -18,7 +18,7 @@ plpgsql() { # silent when nothing is found
 check ruff ruff check --no-cache .
 check "types of the server package" mypy --cache-dir=/tmp/mypy build.py plpython/hartonomous_server tools/*.py
 check "types of the client" mypy --cache-dir=/tmp/mypy --python-version 3.10 client/hartonomous
-check pgspot_check.python3 tools/pgspot.py "$script"
+check pgspot python3 tools/pgspot_check.py "$script"
 check plpgsql_check plpgsql
 check docs python3 tools/docs.py --check
 check layering python3 tools/layering.py

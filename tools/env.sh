@@ -63,7 +63,7 @@ enter() { # user command...
     [ "$1" != postgres ] || home=/var/lib/postgresql
     in_root "$(root_name)" "$1" "$(data_dir)" LANG=C.UTF-8 TERM="${TERM:-dumb}" HOME=$home \
         PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_PASSWORD="$(password)" HARTONOMOUS_DSN="$(dsn)" \
-        PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}"
+        PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}" 8>&- 9>&-
 }
 server() {
     if [ $instance = neo4j ]; then
@@ -117,7 +117,7 @@ with_lock() { # file command...
     mkdir -p "$cache" "$(data_dir)"
     (
         flock 9
-        "${@:2}" 9>&-
+        "${@:2}"
     ) 9>"$1"
 }
 locked() { with_lock "$state/$instance/lock" "$@"; }
@@ -126,6 +126,9 @@ locked_cache() { with_lock "$cache/lock" "$@"; }
 # A server as new, on settings that are fast rather than durable; it ends with this script.
 fresh_test_server() {
     instance=test
+    mkdir -p "$state/test"
+    exec 8>"$state/test/run"
+    flock -n 8 || { say "waiting for the test run that is under way in this checkout" && flock 8; }
     trap 'locked stop' EXIT
     locked make_root
     locked wipe

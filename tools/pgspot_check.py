@@ -7,8 +7,8 @@ created, under the script's own search path, so no caller's search path reaches 
 import sys
 from typing import Any
 
-from pgspot import cli, visitors
 from pglast import ast
+from pgspot import cli, visitors
 
 check = visitors.SQLVisitor.visit_CreateFunctionStmt
 
