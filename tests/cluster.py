@@ -62,7 +62,7 @@ class OwnServer(Server):
     """A server made in a folder, reached by its socket there only, as superuser postgres without password."""
 
     def __init__(self, folder: Path, binaries: Path = BINARIES) -> None:
-        super().__init__(make_conninfo(host=str(folder), user="postgres"))
+        super().__init__(make_conninfo(host=str(folder), port=5432, user="postgres"))
         self._folder = folder
         self._data = folder / "data"
         self._binaries = binaries

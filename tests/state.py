@@ -84,7 +84,7 @@ LOGICAL = {
 }
 
 # Constants of a version, and commit times, which are none of a user's doing.
-NO_STATE = {"modality", "tenant_table", "permit_check", "versioned_table", "transaction_time"}
+NO_STATE = {"modality", "tenant_table", "permit_check", "transaction_time"}
 
 Digest = dict[str, str]
 
@@ -108,7 +108,8 @@ def tables(connection: psycopg.Connection[Any]) -> set[str]:
 
 def _everything(name: str, kind: str) -> str:
     columns = "last_value, is_called" if kind == "S" else "*"
-    return SQL("select {} from hartonomous.{}").format(SQL(columns), Identifier(name)).as_string(None)
+    made_at_install = " where tenant_id <> 0" if name == "tenant" else ""
+    return SQL("select {} from hartonomous.{}").format(SQL(columns), Identifier(name)).as_string(None) + made_at_install
 
 
 def _relations(connection: psycopg.Connection[Any], *kinds: str) -> list[tuple[str, str]]:
