@@ -18,10 +18,8 @@ SQL_FILES = sorted(path for path in SQL.rglob("*.sql") if path.parent.name not i
 PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 LIMIT = 400
 
-DEFINITION = re.compile(
-    r"^\s*create (?:or replace )?(?:function|procedure|table|(?:materialized )?view|type) (hartonomous(?:_private)?\.\w+)",
-    re.MULTILINE,
-)
+KINDS = "function|procedure|table|view|materialized view|type"
+DEFINITION = re.compile(rf"^\s*create (?:or replace )?(?:{KINDS}) (hartonomous(?:_private)?\.\w+)", re.MULTILINE)
 REFERENCE = re.compile(r"\bhartonomous(?:_private)?\.\w+\b(?!:[^:])")  # not a key such as hartonomous.document:
 MODULE = re.compile(r"\bhartonomous_server\.(\w+)")
 LITERAL = r"'(?:[^']|'')*'"
