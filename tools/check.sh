@@ -21,7 +21,7 @@ check "types of the client" mypy --cache-dir=/tmp/mypy --python-version 3.10 cli
 check pgspot python3 tools/pgspot_check.py "$script"
 check plpgsql_check plpgsql
 check docs python3 tools/docs.py --check
-check layering python3 tools/layering.py
+check layering pytest -q tests/unit/test_layering.py
 
 [ ${#failed[@]} = 0 ] && echo "all checks passed" && exit
 echo "failed: ${failed[*]}"

@@ -62,14 +62,14 @@ enter() { # user command...
     local home=/tmp
     [ "$1" != postgres ] || home=/var/lib/postgresql
     in_root "$(root_name)" "$1" "$(data_dir)" LANG=C.UTF-8 TERM="${TERM:-dumb}" HOME=$home \
-        PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_PASSWORD="$(password)" HARTONOMOUS_DSN="$(dsn)" \
+        PYTHONPATH=/src/client PYTHONDONTWRITEBYTECODE=1 HARTONOMOUS_DSN="$(dsn)" \
         PGHOST=/data PGPORT="$(port)" PGUSER=postgres PGDATABASE=hartonomous "${@:2}" 8>&- 9>&-
 }
 server() {
     if [ $instance = neo4j ]; then
         enter root env NEO4J_PORT="$(port)" NEO4J_PASSWORD="$(password)" tools/neo4j/server.sh "$@"
     else
-        enter root tools/server.sh "$@"
+        enter root env HARTONOMOUS_PASSWORD="$(password)" tools/server.sh "$@"
     fi
 }
 
@@ -178,14 +178,15 @@ verb_docs() {
 
 # Benchmarks run in the test root, where the rivals are, against the development server and its data.
 verb_bench() { # [NAME [argument...]]
-    local dsn scripts
+    local dsn script scripts
     verb_up
     dsn=$(dsn)
     instance=test
     locked make_root
-    scripts=(bench/*.py)
+    mapfile -t scripts < <(grep -l __main__ bench/*.py)
     if [ $# -gt 0 ]; then
         scripts=("bench/${1//-/_}.py")
+        [ -e "${scripts[0]}" ] || die "there is no ${scripts[0]}"
         shift
     fi
     for script in "${scripts[@]}"; do
