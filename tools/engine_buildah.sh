@@ -64,6 +64,8 @@ in_root() { # root user data-dir [NAME=VALUE...] command...: the mounts live as 
 }
 
 engine_purge() {
+    ! ls -l /proc/[0-9]*/root 2>/dev/null | grep -qF -- "-> $cache/store/" ||
+        die "servers of other checkouts run from $cache: stop them with make down first"
     store umount --all >/dev/null 2>&1 || :
     store rm --all >/dev/null 2>&1 || :
     store rmi --all --force >/dev/null 2>&1 || :
