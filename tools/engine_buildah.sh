@@ -26,7 +26,7 @@ root_remove() { ! root_exists "$1" || store rm "$1" >/dev/null; }
 # What debian:trixie-slim is (no manuals, no translations), made from what this host's apt uses (mmdebstrap's own default on a host that is not Debian),
 # with the host's certificates and pip settings, so that the Dockerfile needs to know none of them.
 base_build() {
-    local tar=$cache/base.tar root site option dir options=()
+    local tar=$cache/base.$$.tar root site option dir options=()
     ! image_exists $base_image || return 0
     say "building the Debian base"
     site=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 2>/dev/null | grep -m1 '/debian/*$') || site=
@@ -64,8 +64,9 @@ in_root() { # root user data-dir [NAME=VALUE...] command...: the mounts live as 
 }
 
 engine_purge() {
-    ! ls -l /proc/[0-9]*/root 2>/dev/null | grep -qF -- "-> $cache/store/" ||
-        die "servers of other checkouts run from $cache: stop them with make down first"
+    local running
+    running=$(find /proc -maxdepth 2 -name root -lname "$cache/store/*" 2>/dev/null || :)
+    [ -z "$running" ] || die "servers of other checkouts run from $cache: stop them with make down first"
     store umount --all >/dev/null 2>&1 || :
     store rm --all >/dev/null 2>&1 || :
     store rmi --all --force >/dev/null 2>&1 || :

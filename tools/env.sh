@@ -89,6 +89,7 @@ make_root() {
     stop
     root_remove "$(root_name)"
     root_create "$(root_name)" "$image"
+    stop # a server may have outlived its root
     echo "$image" >"$state/$instance/image"
 }
 
