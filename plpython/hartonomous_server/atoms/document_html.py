@@ -23,7 +23,8 @@ from hartonomous_server.atoms.document_tree import (
     visible,
 )
 
-MAX_DEPTH = 100  # deeper elements are read as plain text, so that recursion stays bounded
+FLAT_DEPTH = 100  # deeper elements are read as plain text, so that recursion stays bounded
+MAX_LEAD = 1000  # characters; packing keeps less
 LONG_ROW = 0.75  # of the target: a longer table row becomes several blocks under its first cell
 
 _ADMONITIONS = names("note tip warning caution important admonition attention danger hint")
@@ -71,7 +72,7 @@ class _Reader:
 
     def read(self, element: Element) -> None:
         tag = element.tag
-        if self.depth > MAX_DEPTH:
+        if self.depth > FLAT_DEPTH:
             self.emit(text_of(element), first_id(element))
         elif tag in HEADINGS:
             self._heading(element)
@@ -113,15 +114,18 @@ class _Reader:
     def children(self, element: Element) -> None:
         """Blocks one by one; runs of text and inline elements between them are paragraphs."""
         run, anchor, lasting = [element.text or ""], None, False
+        begun = bool(run[0].strip())
         for child in element:
             if is_inline(child):
-                if anchor is None and not "".join(run).strip():
+                if anchor is None and not begun:
                     anchor, lasting = first_id(child), "indexterm" not in classes(child)
                 run += [*child.itertext(), child.tail or ""]
+                begun = begun or bool(text_of(child) or run[-1].strip())
                 continue
             self._paragraph("".join(run), anchor, lasting)
             self.read(child)
             run, anchor, lasting = [child.tail or ""], None, False
+            begun = bool(run[0].strip())
         self._paragraph("".join(run), anchor, lasting)
 
     def _paragraph(self, text: str, anchor: str | None, lasting: bool) -> None:
@@ -186,7 +190,7 @@ class _Reader:
         self.emit(text, anchor)
         self._boundary = Boundary.LABEL
         if repeat:
-            self.leads = (*self.leads, text)
+            self.leads = (*self.leads, text[:MAX_LEAD])
 
     def emit(self, text: str, anchor: str | None = None, preformatted: bool = False) -> None:
         if not text:
@@ -272,7 +276,7 @@ class _TableReader:
 def _row_text(cells: list[list[str]]) -> str:
     if len(cells) == 1:
         return "\n".join(cells[0])
-    return re.sub(r"[ |]+$", "", " | ".join(" ".join(cell) for cell in cells))
+    return " | ".join(" ".join(cell) for cell in cells).rstrip(" |")
 
 
 def _boundary_around(element: Element) -> Boundary:

@@ -105,7 +105,9 @@ def pack(sections: list[Section], target: int) -> list[tuple[tuple[str, ...], st
     """Heading path, anchor and text of every passage, in document order."""
     passages = []
     for section in _join_tiny(sections):
-        blocks = [piece for block in section.blocks for piece in _split(_trim_leads(block, target), target)]
+        for block in section.blocks:
+            block.leads = _leads_within(block.leads, LEAD_SHARE * target)
+        blocks = [piece for block in section.blocks for piece in _split(block, target)]
         for group in _merge(blocks, target):
             passages.append((section.path, group[0].anchor, _render(group)))
     return passages
@@ -134,11 +136,11 @@ def _under_parent(run: list[Section]) -> Section:
     return Section(run[0].path[:-1], blocks)
 
 
-def _trim_leads(block: Block, target: int) -> Block:
-    """Keep the innermost leads that fit their share; the innermost is cut, not dropped."""
+@lru_cache(maxsize=256)
+def _leads_within(leads: tuple[str, ...], room: float) -> tuple[str, ...]:
+    """The innermost leads that fit the room; the innermost is cut, not dropped."""
     kept: list[str] = []
-    room = target * LEAD_SHARE
-    for lead in reversed(block.leads):
+    for lead in reversed(leads):
         cost = count_tokens(lead)
         if cost > room:
             if not kept:
@@ -146,11 +148,11 @@ def _trim_leads(block: Block, target: int) -> Block:
             break
         kept.append(lead)
         room -= cost
-    return replace(block, leads=tuple(reversed(kept)))
+    return tuple(reversed(kept))
 
 
 def _words_within(text: str, room: float) -> str:
-    words = text.split()
+    words = text.split()[: int(room) + 1]
     while len(words) > 1 and count_tokens(" ".join(words)) > room:
         words.pop()
     return " ".join(words)[:200]

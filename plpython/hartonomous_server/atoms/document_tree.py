@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import lxml.html
-from lxml.etree import ParserError
+from lxml.etree import ParserError, iterwalk
 from lxml.etree import _Element as Element
 
 from hartonomous_server import errors
+
+MAX_DEPTH = 2048  # what recent parsers read; on deeper trees lxml takes quadratic time
 
 
 def names(text: str) -> frozenset[str]:
@@ -54,12 +56,21 @@ def _parse(content: str) -> Element | None:
         root = lxml.html.document_fromstring(printable.encode(), parser=parser)
     except ParserError:
         return None
-    if any("xcessive depth" in entry.message for entry in parser.error_log):
+    if any("xcessive depth" in entry.message for entry in parser.error_log) or _too_deep(root):
         raise errors.DocumentMalformed(
-            "html elements are nested more than 2048 deep, expected fewer",
+            f"html elements are nested more than {MAX_DEPTH} deep, expected fewer",
             hint="call ingest_document with format => 'text' on the text itself",
         )
     return root
+
+
+def _too_deep(root: Element) -> bool:
+    depth = 0
+    for event, _ in iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _printable_reference(reference: re.Match[str]) -> str:
