@@ -52,7 +52,8 @@ begin
 end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text) to hartonomous_worker;
-grant execute on function hartonomous._commit_time(xid8) to hartonomous_reader;  -- the readers of versions run as their caller
+grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint),
+    hartonomous._stamp_visible(bigint, pg_snapshot) to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$
 declare

@@ -7,10 +7,10 @@ declare
     added     bigint;
 begin
     for versioned in select v.relation, v.history from hartonomous.versioned_table as v order by v.relation loop
-        execute format('insert into hartonomous.transaction_time
+        execute format('insert into hartonomous.transaction_time (stamp, committed_at)
                         select x, hartonomous._commit_time(x)
                         from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)
-                        where hartonomous._commit_time(x) is not null
+                        where isfinite(hartonomous._commit_time(x))
                         on conflict do nothing', versioned.relation, versioned.history);
         get diagnostics added = row_count;
         resolved := resolved + added;

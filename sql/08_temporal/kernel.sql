@@ -1,22 +1,40 @@
-create or replace function hartonomous._commit_time(transaction_id xid8) returns timestamptz
+create or replace function hartonomous._stamp() returns bigint
+language sql stable parallel restricted
+return hartonomous._version_epoch() << 40 | pg_current_xact_id()::text::bigint;
+comment on function hartonomous._stamp() is 'What versions of rows written by this transaction are stamped with.';
+
+create or replace function hartonomous._stamp_own(stamp bigint) returns xid8
+language sql immutable parallel safe
+return case when _stamp_own.stamp >> 40 = hartonomous._version_epoch()
+            then (_stamp_own.stamp & (1::bigint << 40) - 1)::text::xid8 end;
+comment on function hartonomous._stamp_own(bigint) is 'Transaction id of a stamp; NULL for one that a restore brought.';
+
+create or replace function hartonomous._stamp_visible(stamp bigint, s pg_snapshot) returns boolean
+language sql immutable parallel safe
+return coalesce(pg_visible_in_snapshot(hartonomous._stamp_own(_stamp_visible.stamp), _stamp_visible.s), true);
+comment on function hartonomous._stamp_visible(bigint, pg_snapshot) is
+'Whether a snapshot of this installation saw the transaction of a stamp; it sees all that a restore brought.';
+
+create or replace function hartonomous._commit_time(stamp bigint) returns timestamptz
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
+declare
+    own   constant xid8 := hartonomous._stamp_own(_commit_time.stamp);
+    known constant timestamptz := (select t.committed_at from hartonomous.transaction_time as t where t.stamp = _commit_time.stamp);
 begin
-    return coalesce(
-        (select t.committed_at from hartonomous.transaction_time as t
-         where t.transaction_id = _commit_time.transaction_id),
-        case when pg_xact_status(_commit_time.transaction_id) = 'committed'
-             then pg_xact_commit_timestamp(_commit_time.transaction_id::xid) end);
+    return case when known is not null then known
+                when own is null then '-infinity'
+                when pg_xact_status(own) = 'committed' then pg_xact_commit_timestamp(own::xid) end;
 end
 $$;
-comment on function hartonomous._commit_time(xid8) is
-'Commit time of a transaction; NULL while it runs, when it rolled back, or when the server no longer knows. Needs track_commit_timestamp = on.';
+comment on function hartonomous._commit_time(bigint) is
+'Commit time of a stamp''s transaction; NULL while it runs, when it rolled back, or when the server no longer knows; -infinity when a restore brought it without its time. Needs track_commit_timestamp = on.';
 
 create or replace function hartonomous._version_stamp() returns trigger
-language plpgsql volatile parallel unsafe
+language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-    new.sys_begin := pg_current_xact_id();
+    new.sys_begin := hartonomous._stamp();
     return new;
 end
 $$;
@@ -28,8 +46,8 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
     -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
-    execute format('insert into %I.%I select o.*, pg_current_xact_id() from old_rows as o where o.sys_begin <> pg_current_xact_id()',
-                   tg_table_schema, tg_table_name || '_history');
+    execute format('insert into %I.%I select o.*, $1 from old_rows as o where o.sys_begin <> $1',
+                   tg_table_schema, tg_table_name || '_history') using hartonomous._stamp();
     return null;
 end
 $$;
@@ -62,8 +80,8 @@ begin
     if to_regclass(history) is not null then
         return;
     end if;
-    execute format('alter table %s add column sys_begin xid8 not null default pg_current_xact_id()', relation);
-    execute format('create table %s (like %s, sys_end xid8 not null)', history, relation);
+    execute format('alter table %s add column sys_begin bigint not null default hartonomous._stamp()', relation);
+    execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
     execute format('create index on %s (sys_end, sys_begin)', history);
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     execute format('grant usage on schema %I to hartonomous_definer', space);
@@ -95,7 +113,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     -- one row per version with the times of the two transactions that bound it; few transactions, many rows
     versions constant text := format($q$
-        with v as (select *, null::xid8 as sys_end from %1$s union all select * from %2$s),
+        with v as (select *, null::bigint as sys_end from %1$s union all select * from %2$s),
              t as materialized (select x, hartonomous._commit_time(x) as at
                   from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x))
         select %3$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
@@ -107,8 +125,8 @@ begin
             ('__all',            'from the first on',         '', 'where b.at is not null'),
             ('__as_of',          'as committed at a time',    'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1)'),
             ('__between',        'current at some time from a to b', 'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1)'),
-            ('__as_of_snapshot', 'that a snapshot saw',       's pg_snapshot',             'where pg_visible_in_snapshot(v.sys_begin, $1)
-                                                               and (v.sys_end is null or not pg_visible_in_snapshot(v.sys_end, $1))')
+            ('__as_of_snapshot', 'that a snapshot saw',       's pg_snapshot',             'where hartonomous._stamp_visible(v.sys_begin, $1)
+                                                               and (v.sys_end is null or not hartonomous._stamp_visible(v.sys_end, $1))')
         ) as r (suffix, meaning, arguments, condition)
     loop
         execute format('create or replace function %s.%I(%s) returns table (%s, valid_from timestamptz, valid_to timestamptz)

@@ -1,6 +1,6 @@
 create table hartonomous.transaction_time (
-    transaction_id xid8 primary key,
-    committed_at   timestamptz not null
+    stamp        bigint primary key,
+    committed_at timestamptz not null
 );
 comment on table hartonomous.transaction_time is
 'Commit times of transactions that wrote versioned rows, kept because the server forgets them when it freezes and a dump loses them.';

@@ -13,6 +13,9 @@ begin
         raise exception 'model name % and version % must be non-empty, without @ and white space',
             coalesce(quote_literal(model_begin.name), 'NULL'), coalesce(quote_literal(model_begin.version), 'NULL')
             using errcode = '22023';
+    elsif model_begin.architecture is null or model_begin.config is null then
+        raise exception 'architecture and config must not be NULL' using errcode = '22004',
+            hint = 'config is {"config": <config.json>, "pooling": <1_Pooling/config.json>, ...}; hartonomous models ingest PATH sends it';
     end if;
     select * into facts from hartonomous._architecture(model_begin.architecture, model_begin.config);
     insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer, dimensions, max_tokens)

@@ -79,7 +79,7 @@ begin
         raise exception 'slice (%, %) is negative', tensor_slice.start, tensor_slice.length using errcode = '22011', hint = 'start counts from 0';
     end if;
     found_tensor := hartonomous._tensor_find(tenant, model, name);
-    until := least(tensor_slice.start + tensor_slice.length, found_tensor.byte_length);
+    until := least(least(tensor_slice.start, found_tensor.byte_length) + tensor_slice.length, found_tensor.byte_length);
     return coalesce((
         select string_agg(substr(a.data, greatest(tensor_slice.start - c.start, 0)::int + 1,
                                  (least(until, c.start + c.byte_length) - greatest(tensor_slice.start, c.start))::int), '' order by c.start)

@@ -82,7 +82,7 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out; an id outside the vocabulary is an error."""
         for token in ids:
-            if token < 0 or self._tokenizer.id_to_token(token) is None:
+            if token is None or token < 0 or self._tokenizer.id_to_token(token) is None:
                 size = self._tokenizer.get_vocab_size()
                 raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {size} tokens")
         return self._tokenizer.decode(list(ids))
