@@ -54,10 +54,10 @@ class Atoms(Caller):
         return self._value(
             "ingest_many",
             {"contents": list(contents), "modality": modality},
-            source_uris=source_uris and list(source_uris),
-            metadata=metadata and [jsonb(item) for item in metadata],
+            source_uris=None if source_uris is None else list(source_uris),
+            metadata=None if metadata is None else [jsonb(item) for item in metadata],
             subtype=subtype,
-            canonical_texts=canonical_texts and list(canonical_texts),
+            canonical_texts=None if canonical_texts is None else list(canonical_texts),
         )
 
     def ingest_document(
