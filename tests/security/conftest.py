@@ -1,0 +1,60 @@
+"""Two tenants with rows in every table, and the roles that act for them."""
+
+import os
+from types import SimpleNamespace
+
+import hartonomous
+import psycopg
+import pytest
+import tiny_model
+from psycopg.sql import SQL, Identifier
+
+PASSWORD = "of a test"
+CREATE = f"create role {{}} login password '{PASSWORD}' in role hartonomous_writer"
+
+
+@pytest.fixture(scope="module")
+def tenants(dsn):
+    """ann and bob: names of two roles, writers of a tenant each; ids: their tenants. The roles go at the end."""
+    found = SimpleNamespace(ann=f"test_ann_{os.getpid()}", bob=f"test_bob_{os.getpid()}", ids={})
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for role in (found.ann, found.bob):
+            connection.execute(SQL(CREATE).format(Identifier(role)))
+            found.ids[role] = connection.execute("select hartonomous.tenant_create(%s)", [role]).fetchone()[0]
+            connection.execute("select hartonomous.tenant_role_add(%s, %s)", [found.ids[role], role])
+            fill(dsn, role)
+        yield found
+        for role in (found.ann, found.bob):
+            connection.execute(SQL("drop role {}").format(Identifier(role)))
+
+
+@pytest.fixture
+def as_bob(dsn, tenants):
+    """A session of bob's own."""
+    with psycopg.connect(dsn, user=tenants.bob, password=PASSWORD, autocommit=True) as connection:
+        yield connection
+
+
+def fill(dsn: str, role: str) -> None:
+    """Rows in every table of tenants, written as the role through the verbs."""
+    with hartonomous.connect(f"{dsn} options='-c role={role}'") as client:
+        for version in ("1", "2"):
+            load(client, version)
+        client.model_drop("tiny@2")  # leaves history
+        client.ingest(role.encode() * 20000, "image", source_uri="picture")
+        client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
+        assert client.embed_artifacts(client.embedding_pending()) > 0
+
+
+def load(client: hartonomous.Client, version: str) -> None:
+    files = tiny_model.files()
+    config = {
+        "config": files["config.json"],
+        "pooling": files["1_Pooling/config.json"],
+        "modules": files["modules.json"],
+    }
+    tokenizer = {"tokenizer": files["tokenizer.json"], "tokenizer_config": files["tokenizer_config.json"]}
+    model = client.model_begin("tiny", "BertModel", config, tokenizer, version)
+    for name, tensor in tiny_model.tensors(int(version)).items():
+        client.tensor_put(model, name, "F32", tensor.shape, 0, tensor.tobytes())
+    client.model_commit(model)
