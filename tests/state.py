@@ -65,10 +65,8 @@ LOGICAL = {
     "tensor_atom_coefficient_history": """
         select h.tenant_id, a.content_hash, start, byte_length, coefficient
         from hartonomous.tensor_atom_coefficient_history as h join hartonomous.tensor_atom as a using (tensor_atom_id)""",
-    # the division of work into requests is not state: what they did together is
-    "inference_request": """
-        select r.request, sum(items), sum(tokens) from hartonomous.inference_request
-        join request_name as r using (inference_request_id) group by r.request""",
+    # neither how many requests did the work, nor that two did the same, which sessions that overlap may
+    "inference_request": "select distinct request from request_name",
     "atom_embedding": """
         select n.artifact, m.model, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z, input_hash
         from hartonomous.atom_embedding join artifact_name as n using (artifact_id)
