@@ -1,8 +1,9 @@
 -- Room 08: system versioning. A test runs in one transaction, so older versions are made by writing the stamp of an older transaction.
 begin;
 \ir setup.psql
-select plan(24);
-select xmin::text::xid8 as older, pg_xact_commit_timestamp(xmin) as older_at from pg_extension where extname = 'hartonomous' \gset
+select plan(28);
+select xmin::text as older_xid, hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as older_at
+from pg_extension where extname = 'hartonomous' \gset
 
 create schema shop;
 create table shop.price (item text primary key, amount int not null);
@@ -19,7 +20,7 @@ select is_empty($$select p.oid::regprocedure from pg_proc as p cross join latera
 
 -- writing
 insert into shop.price values ('tea', 3), ('cake', 5);
-select is((select count(*) from shop.price where sys_begin = pg_current_xact_id()), 2::bigint, 'new rows carry the transaction');
+select is((select count(*) from shop.price where sys_begin = hartonomous._stamp()), 2::bigint, 'new rows carry the transaction');
 update shop.price set amount = 4;
 delete from shop.price where item = 'cake';
 select is_empty('select * from shop.price_history', 'a version that nobody can have seen leaves no history');
@@ -28,15 +29,15 @@ select throws_ok('truncate shop.price', '0A000', 'table shop.price is system-ver
 -- versions of an older transaction
 alter table shop.price disable trigger user;
 delete from shop.price;
-insert into shop.price values ('tea', 3, :'older'), ('cake', 5, :'older'), ('jam', 7, :'older');
+insert into shop.price values ('tea', 3, :older), ('cake', 5, :older), ('jam', 7, :older);
 alter table shop.price enable trigger user;
 update shop.price set amount = amount + 1 where item in ('tea', 'jam');
 insert into shop.price values ('tea', 9) on conflict (item) do update set amount = excluded.amount;
 merge into shop.price as p using (values ('cake')) as gone (item) on p.item = gone.item when matched then delete;
 update shop.price set item = 'marmalade' where item = 'jam';
 select results_eq('select item, amount, sys_begin, sys_end from shop.price_history order by item',
-                  format($$values ('cake', 5, %1$L::xid8, pg_current_xact_id()), ('jam', 7, %1$L, pg_current_xact_id()),
-                                  ('tea', 3, %1$L, pg_current_xact_id())$$, :'older'),
+                  format($$values ('cake', 5, %1$s::bigint, hartonomous._stamp()), ('jam', 7, %1$s, hartonomous._stamp()),
+                                  ('tea', 3, %1$s, hartonomous._stamp())$$, :older),
                   'update, key update, on conflict and merge keep each replaced version once');
 select results_eq('select item, amount from shop.price order by item', $$values ('marmalade', 8), ('tea', 9)$$);
 
@@ -46,18 +47,25 @@ select results_eq(format('select item, amount, valid_from, valid_to from shop.pr
                   'as of the older transaction: versions are valid until a transaction that has committed ends them');
 select is_empty(format('select * from shop.price__as_of(%L::timestamptz - interval ''1 us'')', :'older_at'), 'as of the moment before');
 select results_eq(format('select item, amount from shop.price__as_of_snapshot(pg_snapshot(%L)) order by item',
-                         format('%s:%s:', :'older'::text::bigint + 1, :'older'::text::bigint + 1)),
+                         format('%s:%1$s:', :older_xid + 1)),
                   $$values ('cake', 5), ('jam', 7), ('tea', 3)$$, 'in a snapshot after it');
-select is_empty(format('select * from shop.price__as_of_snapshot(pg_snapshot(%L))', format('%s:%1$s:', :'older')), 'in a snapshot before it');
+select is_empty(format('select * from shop.price__as_of_snapshot(pg_snapshot(%L))', format('%s:%1$s:', :older_xid)), 'in a snapshot before it');
 select set_eq(format('select item from shop.price__between(%L, now())', :'older_at'), array['cake', 'jam', 'tea']);
 select set_eq('select item from shop.price__all()', array['cake', 'jam', 'tea'], 'all committed versions');
 select is_empty('select * from shop.price__as_of(null)', 'NULL is no time');
 
 -- times that outlive what the server remembers
-select is(hartonomous._commit_time(pg_current_xact_id()), null, 'a transaction that runs has no commit time');
-select is(hartonomous._commit_time(:'older'::xid8), :'older_at'::timestamptz);
+select is(hartonomous._commit_time(hartonomous._stamp()), null, 'a transaction that runs has no commit time');
+select is(hartonomous._commit_time(:older), :'older_at'::timestamptz);
 select ok(hartonomous.transaction_time_resolve() > 0, 'transaction_time_resolve stores commit times');
 select is(hartonomous.transaction_time_resolve(), 0::bigint, 'each once');
+
+-- a restore brings stamps of another installation, whose transaction ids mean nothing here
+select (hartonomous._version_epoch() # 1) << 40 | 5 as foreign_stamp \gset
+select is(hartonomous._stamp_own(:foreign_stamp), null);
+select is(hartonomous._stamp_own(hartonomous._stamp()), pg_current_xact_id());
+select ok(hartonomous._stamp_visible(:foreign_stamp, pg_snapshot('1:1:')), 'what was restored is in every snapshot');
+select is(hartonomous._commit_time(:foreign_stamp), '-infinity', 'and older than any time');
 
 select * from finish();
 rollback;

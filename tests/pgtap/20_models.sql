@@ -7,9 +7,9 @@ set local role ann;
 
 -- begin
 select throws_ok($$select hartonomous.model_begin('m', 'LlamaForCausalLM', '{}')$$, 'ZH024', null, 'an architecture that no engine runs');
-select throws_ok($$select hartonomous.model_begin('m', null, '{}')$$, 'ZH024');
+select throws_ok($$select hartonomous.model_begin('m', null, '{}')$$, '22004');
 select throws_ok($$select hartonomous.model_begin('m', 'BertModel', '{}')$$, 'ZH025', null, 'a configuration without its config.json');
-select throws_ok($$select hartonomous.model_begin('m', 'BertModel', null)$$, 'ZH025');
+select throws_ok($$select hartonomous.model_begin('m', 'BertModel', null)$$, '22004');
 select throws_ok($$select hartonomous.model_begin('m', 'BertModel', '{"config": {"hidden_size": 8}}')$$, 'ZH025');
 select throws_ok($$select hartonomous.model_begin('a@b', 'BertModel', '{}')$$, '22023');
 select throws_ok($$select hartonomous.model_begin('', 'BertModel', '{}')$$, '22023');

@@ -43,8 +43,8 @@ select results_eq($$select artifact_id, round(score::numeric, 5), source_uri, sn
 select is((select count(*) from hartonomous.search('tea')), 3::bigint);
 select is((select distinct verdict from hartonomous.search('tea')), 'short', 'fewer than k exist');
 select ok((select bool_and(score >= next) is not false from (select score, lead(score) over () as next from hartonomous.search('tea')) as s), 'best first');
-select results_eq($$select artifact_id, score from hartonomous.search('milk')$$,
-                  $$select artifact_id, score from hartonomous.search_vector(hartonomous.embed('milk'))$$, 'search is search_vector of the embedding');
+select results_eq($$select artifact_id, round(score::numeric, 5), verdict from hartonomous.search_vector(hartonomous.embed('cold milk'), 1)$$,
+                  format($$values (%s::bigint, 1.00000, 'exact')$$, :milk), 'by a vector');
 select set_eq($$select artifact_id from hartonomous.search('tea', filter => '{"source_uri_prefix": "shelf:"}')$$, array[:tea, :milk]::bigint[]);
 select set_eq($$select artifact_id from hartonomous.search('tea', filter => '{"metadata": {"kind": "drink"}}')$$, array[:tea, :milk]::bigint[]);
 select set_eq($$select artifact_id from hartonomous.search('tea', filter => '{"metadata": {"kind": "drink"}, "source_uri_prefix": "shelf:2"}')$$, array[:milk]::bigint[]);
