@@ -96,31 +96,24 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    made bigint[];
+    made  bigint[] := '{}';
+    wanted constant bigint := (select count(distinct h) from unnest(hashes) as h);
+    held  bigint;
 begin
-    with input as (
-        select distinct on (i.content_hash) i.*
-        from unnest(_artifact_put.hashes, _artifact_put.lengths, _artifact_put.h_xy, _artifact_put.h_yz, _artifact_put.h_zm,
-                    _artifact_put.texts) with ordinality as i (content_hash, content_length, h_xy, h_yz, h_zm, canonical_text, ord)
-        order by i.content_hash, i.ord
-    ), inserted as (
-        insert into hartonomous.artifact (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, canonical_text)
-        select _artifact_put.tenant_id, _artifact_put.modality, _artifact_put.subtype,
-               i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.canonical_text
-        from input as i
-        where not exists (select from hartonomous.artifact as a where a.tenant_id = _artifact_put.tenant_id
-                          and a.content_hash = i.content_hash and a.deleted_at is null)
-        order by i.content_hash
-        on conflict (tenant_id, content_hash) where deleted_at is null do nothing
-        returning artifact_id
-    )
-    select coalesce(array_agg(artifact_id), '{}') into made from inserted;
-
-    -- content that was first stored as bytes can be given its text later
-    update hartonomous.artifact as a set canonical_text = i.canonical_text, updated_at = now()
-    from unnest(_artifact_put.hashes, _artifact_put.texts) as i (content_hash, canonical_text)
-    where a.tenant_id = _artifact_put.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
-      and a.canonical_text is null and i.canonical_text is not null;
+    -- who deletes what was found, before it is locked, makes it be ingested anew: then there is another round
+    for round in 1 .. 10 loop
+        made := made || hartonomous._artifact_insert(_artifact_put.tenant_id, modality, subtype, hashes, lengths, h_xy, h_yz, h_zm, texts);
+        perform hartonomous._artifact_text_add(_artifact_put.tenant_id, hashes, texts);
+        perform from hartonomous.artifact as a
+        where a.tenant_id = _artifact_put.tenant_id and a.content_hash = any (hashes) and a.deleted_at is null
+        order by a.content_hash for share;
+        get diagnostics held = row_count;
+        exit when held = wanted;
+    end loop;
+    if held < wanted then
+        raise exception '% of % contents were deleted again and again while they were ingested', wanted - held, wanted
+            using errcode = '40001', hint = 'try again';
+    end if;
 
     return query
     select i.ord, a.artifact_id, a.artifact_id = any (made)
@@ -131,7 +124,59 @@ begin
 end
 $$;
 comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], text[]) is
-'Finds or creates one artifact per content hash. Of concurrent calls with the same content one creates it, the others wait for it.';
+'Finds or creates one artifact per content hash and keeps it from being deleted until the transaction ends. Of concurrent calls with the same content one creates it, the others wait for it.';
+
+create or replace function hartonomous._artifact_text_add(tenant_id int, hashes bytea[], texts text[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    perform from hartonomous.artifact as a
+    where a.tenant_id = _artifact_text_add.tenant_id and a.content_hash = any (hashes) and a.deleted_at is null
+      and a.canonical_text is null and array_remove(texts, null) <> '{}'
+    order by a.content_hash for no key update;
+    if found then
+        update hartonomous.artifact as a set canonical_text = i.canonical_text, updated_at = now()
+        from unnest(hashes, texts) as i (content_hash, canonical_text)
+        where a.tenant_id = _artifact_text_add.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
+          and a.canonical_text is null and i.canonical_text is not null;
+    end if;
+end
+$$;
+comment on function hartonomous._artifact_text_add(int, bytea[], text[]) is
+'Gives content that was first stored as bytes its text. Rows are locked in the order of their hashes.';
+
+create or replace function hartonomous._artifact_insert(
+    tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],
+    h_xy bigint[], h_yz bigint[], h_zm bigint[], texts text[]) returns bigint[]
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    made bigint[];
+begin
+    with input as (
+        select distinct on (i.content_hash) i.*
+        from unnest(_artifact_insert.hashes, _artifact_insert.lengths, _artifact_insert.h_xy, _artifact_insert.h_yz, _artifact_insert.h_zm,
+                    _artifact_insert.texts) with ordinality as i (content_hash, content_length, h_xy, h_yz, h_zm, canonical_text, ord)
+        order by i.content_hash, i.ord
+    ), inserted as (
+        insert into hartonomous.artifact (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, canonical_text)
+        select _artifact_insert.tenant_id, _artifact_insert.modality, _artifact_insert.subtype,
+               i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.canonical_text
+        from input as i
+        where not exists (select from hartonomous.artifact as a where a.tenant_id = _artifact_insert.tenant_id
+                          and a.content_hash = i.content_hash and a.deleted_at is null)
+        order by i.content_hash
+        on conflict (tenant_id, content_hash) where deleted_at is null do nothing
+        returning artifact_id
+    )
+    select coalesce(array_agg(artifact_id), '{}') into made from inserted;
+    return made;
+end
+$$;
+comment on function hartonomous._artifact_insert(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], text[]) is
+'Creates the artifacts of contents that have none, in the order of their hashes; returns the ids created.';
 
 create or replace function hartonomous._source_put(
     tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[], metadata jsonb[]) returns bigint
@@ -175,6 +220,8 @@ begin
     )
     select array_agg(distinct artifact_id) into gone from removed;
 
+    -- lock first, judge after: another document may have taken a passage up meanwhile
+    perform from hartonomous.artifact as a where a.artifact_id = any (gone) order by a.artifact_id for update;
     update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
     where a.artifact_id = any (gone) and a.deleted_at is null
       and not exists (select from hartonomous.artifact_source as s where s.artifact_id = a.artifact_id);

@@ -8,6 +8,7 @@ from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.atoms import identity
+from hartonomous_server.blas import numpy
 from hartonomous_server.db import query
 
 LEAF_BYTES = 64
@@ -15,33 +16,44 @@ BLOCK_BYTES = 64 * 1024
 
 
 def put(db: Any, tenant: int, modality: int, contents: Sequence[bytes], ids: identity.Identities) -> int:
-    """Stores the atoms of contents whose roots are ids, and counts one reference to each; returns how many were new."""
-    stored = 0
-    single = [i for i, content in enumerate(contents) if len(content) <= BLOCK_BYTES]
-    if single:
-        stored += _insert(db, tenant, modality, [contents[i] for i in single],
-                          [ids.hashes[i] for i in single], ids.h[single], [ids.xyzm[i : i + 1] for i in single])
-    for i, content in enumerate(contents):
-        if len(content) > BLOCK_BYTES:
-            parts = [content[at : at + BLOCK_BYTES] for at in range(0, len(content), BLOCK_BYTES)]
-            children = identity.identify(parts, modality, tenant)
-            new = _insert(db, tenant, modality, [None], ids.hashes[i : i + 1], ids.h[i : i + 1], [children.xyzm])
-            stored += new
-            if new:  # a composite that was there already holds its references to the children
-                stored += put(db, tenant, modality, parts, children)
-    return stored
+    """Stores the atoms of contents whose roots are ids, and counts one reference to each; returns how many were new.
+
+    Everything goes in one call, which takes its rows in the order of their keys: callers with common atoms do not deadlock.
+    """
+    pieces: list[bytes | None] = [content if len(content) <= BLOCK_BYTES else None for content in contents]
+    hashes, keys = list(ids.hashes), [ids.h]
+    points = [ids.xyzm[i : i + 1] for i in range(len(contents))]
+    large = [i for i, piece in enumerate(pieces) if piece is None]
+    present = _present(db, ids.h[large]) if large else []
+    for i, there in zip(large, present, strict=True):
+        parts = [contents[i][at : at + BLOCK_BYTES] for at in range(0, len(contents[i]), BLOCK_BYTES)]
+        children = identity.identify(parts, modality, tenant)
+        points[i] = children.xyzm
+        if not there:  # a composite that is there already holds its references to its children
+            pieces += parts
+            hashes += children.hashes
+            keys.append(children.h)
+            points += [children.xyzm[j : j + 1] for j in range(len(parts))]
+    return _insert(db, tenant, modality, pieces, hashes, numpy().concatenate(keys), points)
 
 
-def _insert(db: Any, tenant: int, modality: int, contents: Sequence[bytes | None], hashes: Sequence[bytes], h: Any,
-            places: Sequence[Any]) -> int:
-    """Inserts atoms or adds a reference; places[i] are the points of atom i's geometry. Content None: a composite."""
-    leaves = [c if c is not None and len(c) <= LEAF_BYTES else None for c in contents]
-    blocks = [c if c is not None and len(c) > LEAF_BYTES else None for c in contents]
+def _present(db: Any, h: Any) -> list[bool]:
+    """Which atoms are there. Only the creator of an artifact stores its root, so the answer stays true until he does."""
+    rows = query(db, "select data, children from hartonomous._atom_get($1, $2, $3) order by ord",
+                 *(("bigint[]", column.tolist()) for column in h.T))
+    return [row["data"] is not None or row["children"] is not None for row in rows]
+
+
+def _insert(db: Any, tenant: int, modality: int, pieces: Sequence[bytes | None], hashes: Sequence[bytes], h: Any,
+            points: Sequence[Any]) -> int:
+    """Inserts atoms or adds references; points[i] are the points of atom i's geometry. Piece None: a composite."""
+    leaves = [piece if piece is not None and len(piece) <= LEAF_BYTES else None for piece in pieces]
+    blocks = [piece if piece is not None and len(piece) > LEAF_BYTES else None for piece in pieces]
     row = query(
         db, "select hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9) as added",
         ("int", tenant), ("smallint", modality), ("bytea[]", list(hashes)),
-        ("bigint[]", h[:, 0].tolist()), ("bigint[]", h[:, 1].tolist()), ("bigint[]", h[:, 2].tolist()),
-        ("bytea[]", [identity.to_ewkb(p) for p in places]), ("bytea[]", leaves), ("bytea[]", blocks),
+        *(("bigint[]", column.tolist()) for column in h.T),
+        ("bytea[]", [identity.to_ewkb(places) for places in points]), ("bytea[]", leaves), ("bytea[]", blocks),
     )
     return row[0]["added"]
 
