@@ -61,19 +61,26 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run the same command again to continue", err=True)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (Error, OSError) as error:
-        if debug:
+    except BaseException as error:
+        if _interrupted(error):
+            click.echo("interrupted; run the same command again to continue", err=True)
+            return 130
+        if debug or not isinstance(error, Exception):
             raise
-        click.echo(f"error: {error}", err=True)
-        return 1
-    except Exception as error:
-        if debug:
-            raise
+        if isinstance(error, (Error, OSError)):
+            click.echo(f"error: {error}", err=True)
+            return 1
         click.echo(f"error: {type(error).__name__}: {error}\nHINT: run again with --debug to see where", err=True)
         return 1
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is at the root of an error: what fails while a cancelled call unwinds is not the news."""
+    while error is not None:
+        if isinstance(error, (KeyboardInterrupt, click.Abort)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
