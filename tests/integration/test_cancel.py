@@ -1,0 +1,82 @@
+"""A statement that is cancelled stops in the middle of its work, not after it, and leaves nothing."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+import state
+import tiny_model
+import waiting
+
+import hartonomous
+from hartonomous import models
+
+TEXT = "word " * 60
+MANY = 3000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded(dsn, tmp_path_factory):
+    """A model whose forward pass takes its time."""
+    with hartonomous.connect(dsn) as client:
+        models.ingest(client, tiny_model.write(tmp_path_factory.mktemp("models") / "wide", inner=20_000), "wide")
+
+
+def tables(connection):
+    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
+
+
+def whole_work(client, texts):
+    """Seconds that embedding so many texts would take, from a small share of them."""
+    client.embed_many([TEXT])  # loads the model
+    begun = time.monotonic()
+    client.embed_many([TEXT] * 60)
+    return (time.monotonic() - begun) * texts / 60
+
+
+def test_statement_timeout(client, connection):
+    whole = whole_work(client, MANY)
+    before = tables(connection)
+    client.connection.execute("set statement_timeout = '200ms'")
+    begun = time.monotonic()
+    with pytest.raises(hartonomous.Error) as raised:
+        client.embed_many([TEXT] * MANY)
+    assert raised.value.sqlstate == "57014"
+    assert time.monotonic() - begun < whole / 3  # it was cancelled, not merely found late at the end
+    client.connection.execute("set statement_timeout = 0")
+    assert tables(connection) == before
+    assert len(client.embed_many([TEXT])) == 1  # and the session goes on
+
+
+def test_cancel_of_embed_artifacts(dsn, client, connection):
+    texts = [f"{TEXT}{number}" for number in range(MANY)]
+    ids = client.ingest_many([text.encode() for text in texts], "text", canonical_texts=texts)
+    whole = whole_work(client, MANY)
+    before = tables(connection)
+    with hartonomous.connect(dsn) as other, ThreadPoolExecutor(1) as pool:
+        begun = time.monotonic()
+        running = pool.submit(other.embed_artifacts, ids)
+        pid = other.connection.info.backend_pid
+        waiting.until("the other session is at work", lambda: at_work(connection, pid))
+        connection.execute("select pg_cancel_backend(%s)", [pid])
+        with pytest.raises(hartonomous.Error) as raised:
+            running.result(waiting.PATIENCE)
+        assert raised.value.sqlstate == "57014"
+        assert time.monotonic() - begun < whole / 3
+    assert tables(connection) == before
+
+
+def at_work(connection, pid):
+    return connection.execute(
+        "select 1 from pg_stat_activity where pid = %s and state = 'active' and query like '%%embed_artifacts%%'", [pid]
+    ).fetchone()
+
+
+def test_cancel_of_a_large_document(dsn, connection):
+    before = tables(connection)
+    with psycopg.connect(dsn) as session:
+        session.execute("set statement_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            session.execute("select hartonomous.ingest_document('u/huge', repeat('Some words of a sentence. ', 80000))")
+    assert tables(connection) == before
