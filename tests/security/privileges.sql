@@ -42,4 +42,6 @@ with role (position, name) as (
 select object || ':' || coalesce(string_agg(' ' || replace(name, 'hartonomous_', '') || '=' || rights, '' order by position, name)
                                  filter (where rights <> ''), ' nobody')
 from (table memberships union all table schemas union all table relations union all table sequences union all table functions union all table types) as found
-group by kind, object order by kind, object collate "C"
+group by kind, object
+having object !~ '^function _' or bool_or(rights <> '')  -- helpers that nobody may call come and go
+order by kind, object collate "C"

@@ -19,7 +19,7 @@ PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 LIMIT = 400
 
 KINDS = "function|procedure|table|view|materialized view|type"
-DEFINITION = re.compile(rf"^\s*create (?:or replace )?(?:{KINDS}) (hartonomous(?:_private)?\.\w+)", re.MULTILINE)
+DEFINITION = re.compile(rf"\bcreate (?:or replace )?(?:{KINDS}) (hartonomous(?:_private)?\.\w+)")
 REFERENCE = re.compile(r"\bhartonomous(?:_private)?\.\w+\b(?!:[^:])")  # not a key such as hartonomous.document:
 MODULE = re.compile(r"\bhartonomous_server\.(\w+)")
 LITERAL = r"'(?:[^']|'')*'"
