@@ -1,6 +1,7 @@
 """An updated database equals a fresh one: from each release, and from a made-up one that needs every kind of change."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from cluster import OwnServer
+from psycopg.conninfo import conninfo_to_dict
 from relocated import relocate
 
 
@@ -142,6 +144,22 @@ def test_rows_survive_an_update_and_code_of_the_new_version_reads_them(server):
             assert connection.execute("select semantics from hartonomous.artifact").fetchall() == [({},)]
             assert connection.execute("select hartonomous.version()").fetchone() == (CURRENT,)
             assert package_of(connection).endswith(f"/{CURRENT}/hartonomous_server/__init__.py")
+
+
+def test_the_sql_contract_holds_after_an_update(server):
+    """The pgTAP suite again, but for what it says of the server's own settings."""
+    with server.database("contract") as dsn:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            create(connection, PREVIOUS)
+            connection.execute("select hartonomous.tenant_create('default')")
+            connection.execute("alter extension hartonomous update")
+            connection.execute("create extension pgtap")
+            connection.execute("create extension plpgsql_check")
+        files = [path for path in sorted((ROOT / "tests/pgtap").glob("*.sql")) if path.name != "85_ops.sql"]
+        environment = {**os.environ, "PGHOST": conninfo_to_dict(dsn)["host"], "PGPORT": "5432", "PGUSER": "postgres"}
+        command = ["pg_prove", "--quiet", "--nocolor", "--failures", "-d", "contract", *files]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def package_of(connection: psycopg.Connection) -> str:
