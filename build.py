@@ -71,7 +71,9 @@ def assemble(out: Path, share: str) -> None:
     for delta in sorted((SQL / "updates").glob(f"*--{current}.sql")):
         write(f"hartonomous--{delta.name}", f"{SEARCH_PATH}{delta.read_text()}\n{text(skip=ONCE)}", current)
     for frozen in sorted((SQL / "released").glob("hartonomous--*.sql")):
-        write(frozen.name, frozen.read_text(), frozen.stem.split("--")[1])
+        release = frozen.stem.split("--")[1]
+        if release != current:
+            write(frozen.name, frozen.read_text(), release)
 
 
 if __name__ == "__main__":

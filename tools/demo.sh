@@ -8,7 +8,7 @@ hartonomous() { python3 -m hartonomous "$@"; }
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 step "1. The model all-MiniLM-L6-v2: from its wheel into tables"
-hartonomous models ingest "$model"
+hartonomous models ingest "$model" --name all-MiniLM-L6-v2
 
 step "2. The PostgreSQL manual: pages and passages (its own index is left out)"
 hartonomous ingest "$manual" --uri-prefix postgresql-17/ --exclude bookindex.html

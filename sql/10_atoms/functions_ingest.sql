@@ -1,3 +1,19 @@
+create or replace function hartonomous._source_check(source_uris text[], metadata jsonb[]) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    longest  constant int := (select max(octet_length(u)) from unnest(source_uris) as u);
+    mistaken constant text := (select jsonb_typeof(m) from unnest(metadata) as m where jsonb_typeof(m) <> 'object' limit 1);
+begin
+    if longest > 2000 then
+        raise exception 'source uri has % bytes, expected at most 2000', longest using errcode = '22023';
+    elsif mistaken is not null then
+        raise exception 'metadata is a JSON %, expected an object', mistaken using errcode = '22023', hint = 'for example {"author": "..."}';
+    end if;
+end
+$$;
+comment on function hartonomous._source_check(text[], jsonb[]) is '22023 unless uris have at most 2000 bytes and metadata are JSON objects.';
+
 create or replace function hartonomous.ingest_many(
     contents bytea[], modality text, source_uris text[] default null, metadata jsonb[] default null,
     subtype text default null, canonical_texts text[] default null) returns bigint[]
@@ -16,6 +32,7 @@ begin
             coalesce(cardinality(canonical_texts)::text, 'no')
             using errcode = '22023', hint = 'give one for each content, or omit the argument';
     end if;
+    perform hartonomous._source_check(source_uris, metadata);
     return hartonomous._ingest_many(tenant, hartonomous._modality(modality), subtype, contents, source_uris, metadata, canonical_texts);
 end
 $$;
@@ -70,6 +87,7 @@ begin
             case when content is null then 'NULL content' else 'no source uri' end
             using errcode = '22023', hint = 'ingest_document(source_uri, content, format)';
     end if;
+    perform hartonomous._source_check(array[source_uri], array[metadata]);
     -- versions of one document follow each other
     perform pg_advisory_xact_lock(hashtextextended('hartonomous.document:' || tenant || ':' || source_uri, 0));
     return hartonomous._ingest_document(tenant, source_uri, content, format, coalesce(metadata, '{}'));
@@ -96,7 +114,7 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    made  bigint[] := '{}';
+    made  bigint[] := '{}'::bigint[];
     wanted constant bigint := (select count(distinct h) from unnest(hashes) as h);
     held  bigint;
 begin

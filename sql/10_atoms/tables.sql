@@ -72,9 +72,9 @@ create table hartonomous.artifact_source (
     artifact_source_id bigint generated always as identity,
     tenant_id    int not null references hartonomous.tenant,
     artifact_id  bigint not null references hartonomous.artifact on delete cascade,
-    source_uri   text not null,
+    source_uri   text not null check (octet_length(source_uri) <= 2000),
     document_uri text,
-    metadata     jsonb not null default '{}',
+    metadata     jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at   timestamptz not null default now(),
     primary key (artifact_id, source_uri)
 );

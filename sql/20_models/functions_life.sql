@@ -132,8 +132,14 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('model_write');
     target constant bigint := hartonomous._model_own(tenant, model);
+    unfinished bigint[];
 begin
+    select array_agg(t.model_tensor_id) into unfinished
+    from hartonomous.model_tensor as t join hartonomous.model as m using (model_id)
+    where m.model_id = target and m.status = 'loading';
     delete from hartonomous.model as m where m.model_id = target;
+    -- nobody ever ran an unfinished model: it leaves no history
+    delete from hartonomous.tensor_atom_coefficient_history as h where h.model_tensor_id = any (unfinished);
     delete from hartonomous.tensor_atom as a
     where a.tenant_id = tenant
       and not exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = a.tensor_atom_id)
@@ -144,4 +150,4 @@ exception when foreign_key_violation then
 end
 $$;
 comment on function hartonomous.model_drop(text) is
-'Removes a model, finished or not. Its weights stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. Errors: ZH020 no such model, 23503 embeddings of it are stored.';
+'Removes a model, finished or not. The weights of a finished one stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. Errors: ZH020 no such model, 23503 embeddings of it are stored.';

@@ -58,8 +58,8 @@ begin
     order by m.status = 'ready' desc, m.tenant_id = _model_id.tenant_id desc, m.deployed_at desc nulls last, m.model_id desc
     limit 1;
     if found_id is null then
-        raise exception '%', case when model is null then format('no %s model is deployed', coalesce(kind, 'such'))
-                                  else format('no %s model %s', coalesce(kind, ''), quote_literal(model)) end
+        raise exception '%', case when model is null then concat_ws(' ', 'no', kind, 'model is deployed')
+                                  else concat_ws(' ', 'no', kind, 'model', quote_literal(model)) end
             using errcode = 'ZH020', hint = 'select * from hartonomous.model_list(); load one with: hartonomous models ingest PATH';
     end if;
     return found_id;

@@ -71,6 +71,8 @@ comment on table hartonomous.tensor_atom_coefficient is
 'Where a tensor atom stands in a tensor (byte offset) and what scales it; system-versioned.';
 create index on hartonomous.tensor_atom_coefficient (tensor_atom_id);
 select hartonomous.system_versioning_add('hartonomous.tensor_atom_coefficient');
+create index on hartonomous.tensor_atom_coefficient_history (tensor_atom_id);
+create index on hartonomous.tensor_atom_coefficient_history (model_tensor_id);
 
 insert into hartonomous.tenant_table (relation)
 select r from unnest(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom',

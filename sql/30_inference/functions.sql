@@ -25,11 +25,15 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('inference');
 begin
-    return hartonomous._detokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end), tokens);
+    if array_position(array(select unnest(tokens)), null) is not null then
+        raise exception 'token is NULL' using errcode = '22004';
+    end if;
+    return hartonomous._detokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end),
+                                   case when tokens is not null then array(select unnest(tokens)) end);
 end
 $$;
 comment on function hartonomous.detokenize(int[], text) is
-'Text of token ids, without special tokens. NULL gives NULL; 22023 for an id outside the vocabulary, ZH020 no such model.';
+'Text of token ids, without special tokens. NULL gives NULL; 22023 for an id outside the vocabulary, 22004 for a NULL one, ZH020 no such model.';
 
 create or replace function hartonomous._detokenize(model_id bigint, tokens int[]) returns text
 language plpython3u stable strict parallel restricted
@@ -109,9 +113,9 @@ declare
     request bigint;
 begin
     insert into hartonomous.inference_request
-        (tenant_id, operation, model_id, state_hash, input_hash, output_hash, items, tokens, blas_core, threads, role_name, duration)
+        (tenant_id, operation, model_id, state_hash, input_hash, output_hash, items, tokens, engine, blas_core, threads, role_name, duration)
     values (_request_put.tenant_id, _request_put.operation, _request_put.model_id, _request_put.state_hash, _request_put.input_hash,
-            _request_put.output_hash, _request_put.items, _request_put.tokens, _request_put.blas_core, _request_put.threads,
+            _request_put.output_hash, _request_put.items, _request_put.tokens, 'hartonomous ' || hartonomous.version(), _request_put.blas_core, _request_put.threads,
             coalesce(nullif(current_setting('role'), 'none'), session_user)::name, make_interval(secs => seconds))
     returning inference_request_id into request;
     perform hartonomous._graph_node_put(_request_put.tenant_id, 'inference_request', array[request],

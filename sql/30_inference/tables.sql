@@ -9,7 +9,7 @@ create table hartonomous.inference_request (
     items          int not null,
     tokens         bigint not null,
     snapshot       pg_snapshot not null default pg_current_snapshot(),
-    engine         text not null default 'hartonomous @version@',
+    engine         text not null,
     blas_core      text not null,
     threads        int not null,
     role_name      name not null,

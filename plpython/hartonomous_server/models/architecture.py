@@ -66,10 +66,14 @@ class BertConfig:
 def facts(architecture: str, files: Mapping[str, Any]) -> dict[str, Any]:
     """kind, dimensions and max_tokens that a model's configuration states; refuses what no engine here can run."""
     _supported(architecture)
-    if not isinstance(files.get("config"), Mapping):
+    if not isinstance(files, Mapping) or not isinstance(files.get("config"), Mapping):
         raise errors.ModelCorrupt(
             'configuration has no key "config"', hint='pass {"config": <config.json>, "pooling": ..., "modules": [...]}'
         )
+    for key, kind in (("sentence_bert_config", Mapping), ("pooling", Mapping), ("modules", list)):
+        if files.get(key) is not None and not isinstance(files[key], kind):
+            raise errors.ModelCorrupt(f"{key} is a {type(files[key]).__name__}, expected the content of its file")
+    normalizes(files)
     config = BertConfig.parse(files["config"])
     parts = len(pooling_modes(files)) or 1
     return {"kind": "embedding", "dimensions": config.hidden_size * parts, "max_tokens": max_tokens(files)}
@@ -101,7 +105,8 @@ def pooling_modes(files: Mapping[str, Any]) -> list[str]:
 
 def normalizes(files: Mapping[str, Any]) -> bool:
     """Whether modules.json ends in a unit-length vector; refuses modules that the engine does not know."""
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in files.get("modules") or []]
+    modules = [module if isinstance(module, Mapping) else {} for module in files.get("modules") or []]
+    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
     unknown = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
     if unknown:
         raise errors.ArchitectureUnsupported(

@@ -53,7 +53,7 @@ class Tokenizer:
     @classmethod
     def from_files(cls, tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> Tokenizer:
         """From the two objects a model is stored with: its tokenizer files and its configuration files."""
-        if not tokenizer_files or not tokenizer_files.get("tokenizer"):
+        if not isinstance(tokenizer_files, Mapping) or not isinstance(tokenizer_files.get("tokenizer"), Mapping):
             raise errors.TokenizerInvalid(
                 "model has no tokenizer.json",
                 hint='pass {"tokenizer": <tokenizer.json>, ...} to hartonomous.model_begin',
@@ -82,7 +82,7 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out; an id outside the vocabulary is an error."""
         for token in ids:
-            if token is None or token < 0 or self._tokenizer.id_to_token(token) is None:
+            if token < 0 or self._tokenizer.id_to_token(token) is None:
                 size = self._tokenizer.get_vocab_size()
                 raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {size} tokens")
         return self._tokenizer.decode(list(ids))
