@@ -47,22 +47,6 @@ return case when char_length(regexp_replace(_snippet.body, '\s+', ' ', 'g')) <= 
             else left(regexp_replace(left(_snippet.body, 4 * _snippet.length), '\s+', ' ', 'g'), _snippet.length - 3) || '...' end;
 comment on function hartonomous._snippet(text, int) is 'The beginning of a text on one line, at most length characters.';
 
-create or replace function hartonomous.search(
-    query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
-returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
-language plpgsql stable parallel restricted security definer
-set search_path = pg_catalog, pg_temp as $$
-begin
-    perform hartonomous._search_check(k, filter, as_of, recall);
-    if query is null then
-        raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
-    end if;
-    return query select s.* from hartonomous.search_vector(hartonomous.embed(query, model), k, model, filter, as_of, recall) as s;
-end
-$$;
-comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
-'Artifacts nearest in meaning to a text. score: cosine similarity; source_uri: the occurrence that matches the filter; verdict: exact, or short when fewer than k exist. k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';
-
 create or replace function hartonomous.search_vector(
     query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}',
     as_of timestamptz default null, recall real default 0.95)

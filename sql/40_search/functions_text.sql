@@ -1,0 +1,98 @@
+create or replace function hartonomous._search_text(
+    tenant int, model_id bigint, query text, direction @extschema:vector@.vector, k int, filter jsonb)
+returns table (artifact_id bigint, score double precision, source_uri text)
+language sql stable parallel restricted
+begin atomic
+    with candidate as materialized (
+        select e.artifact_id, o.artifact_source_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction) as similarity,
+               hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id) as document
+        from hartonomous.atom_embedding as e
+        join hartonomous.artifact as a on a.artifact_id = e.artifact_id
+        join hartonomous.artifact_source as o on o.artifact_id = e.artifact_id
+        where e.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id and a.deleted_at is null
+          and (_search_text.filter = '{}' or o.artifact_source_id in (  -- apart, so that whole rows are read for a filter only
+              select n.artifact_source_id
+              from hartonomous.artifact as m join hartonomous.artifact_source as n on n.artifact_id = m.artifact_id
+              where m.tenant_id in (0, _search_text.tenant)
+                and hartonomous._filter_match(m, _search_text.filter) and hartonomous._occurrence_match(n, _search_text.filter)))
+    ), posting as materialized (
+        select w.lexeme, a.artifact_id
+        from unnest(to_tsvector('pg_catalog.english'::regconfig, _search_text.query)) as w
+        join hartonomous.artifact as a
+          on hartonomous._lexemes(a.tenant_id, a.canonical_text) && array['0:' || w.lexeme, _search_text.tenant || ':' || w.lexeme]
+        where a.deleted_at is null and a.canonical_text is not null
+    ), hit as materialized (
+        select p.lexeme, c.artifact_id, c.document from posting as p join candidate as c on c.artifact_id = p.artifact_id
+    ), word as (  -- what a word tells: the rarer the more
+        select h.lexeme, ln(1 + (t.n - count(*) + 0.5::double precision) / (count(*) + 0.5::double precision)) as weight
+        from hit as h cross join (select count(*) from candidate) as t (n) group by h.lexeme, t.n
+    ), share as (
+        select w.lexeme, w.weight / sum(w.weight) over () as part from word as w
+    ), passage_words as (
+        select h.artifact_id, h.document, sum(s.part) as covered
+        from hit as h join share as s on s.lexeme = h.lexeme group by h.artifact_id, h.document
+    ), document_words as (
+        select h.document, sum(s.part) as covered
+        from (select distinct h.document, h.lexeme from hit as h) as h join share as s on s.lexeme = h.lexeme group by h.document
+    ), document_score as (
+        select d.document, 0.2 * d.similarity + 0.1 * coalesce(w.covered, 0) as score
+        from (select c.document, avg(c.similarity) as similarity from candidate as c group by c.document) as d
+        left join document_words as w on w.document = d.document
+    ), ranked as materialized (
+        select c.artifact_id, c.artifact_source_id, c.document,
+               0.5 * c.similarity + 0.2 * coalesce(w.covered, 0) + d.score as score
+        from candidate as c
+        join document_score as d on d.document = c.document
+        left join passage_words as w on w.artifact_id = c.artifact_id and w.document = c.document
+    ), bar as (  -- the best of so many documents are k artifacts at least, so what scores less is out
+        select max(r.score) as score from ranked as r group by r.document order by score desc
+        offset _search_text.k - 1 + (select count(*) - count(distinct c.artifact_id) from candidate as c) limit 1
+    ), spread as (
+        select r.artifact_id, r.artifact_source_id,
+               r.score - 0.1 * (row_number() over (partition by r.document order by r.score desc, r.artifact_id) - 1) as score
+        from ranked as r where r.score >= coalesce((select b.score from bar as b), '-infinity')
+    ), best as (
+        select distinct on (s.artifact_id) s.artifact_id, s.score, o.source_uri
+        from spread as s
+        join hartonomous.artifact_source as o on o.artifact_id = s.artifact_id and o.artifact_source_id = s.artifact_source_id
+        order by s.artifact_id, s.score desc, o.source_uri collate "C"
+    )
+    select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text.k;
+end;
+comment on function hartonomous._search_text(int, bigint, text, @extschema:vector@.vector, int, jsonb) is
+'The k best occurrences for a text: half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document.';
+
+create or replace function hartonomous._headline(body text, query text) returns text
+language sql stable parallel safe
+return hartonomous._snippet(ts_headline('pg_catalog.english'::regconfig, left(_headline.body, 20000),
+    replace(plainto_tsquery('pg_catalog.english'::regconfig, _headline.query)::text, ' & ', ' | ')::tsquery,
+    'StartSel="", StopSel="", MinWords=20, MaxWords=40, ShortWord=0'));
+comment on function hartonomous._headline(text, text) is 'Where a text has most words of a query, on one line.';
+
+create or replace function hartonomous.search(
+    query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
+returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('search');
+    target    bigint;
+    direction @extschema:vector@.vector;
+begin
+    perform hartonomous._search_check(k, filter, as_of, recall);
+    if query is null then
+        raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
+    end if;
+    target := hartonomous._model_id(tenant, model, 'embedding');
+    direction := hartonomous.embed(query, model);
+    return query
+    select s.artifact_id, s.score::real, s.source_uri, hartonomous._headline(a.canonical_text, search.query),
+           case when count(*) over () < search.k then 'short' else 'exact' end
+    from hartonomous._search_text(tenant, target, search.query, direction, search.k,
+                                  coalesce(filter, '{}')) as s
+    join hartonomous.artifact as a on a.artifact_id = s.artifact_id
+    order by s.score desc, s.artifact_id;
+end
+$$;
+comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
+'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every candidate is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';
