@@ -69,7 +69,7 @@ begin
     if tensor is null or start is null or data is null or shape is null then
         raise exception 'tensor, shape, start and data must not be NULL' using errcode = '22004';
     elsif start < 0 or start > total - octet_length(data) then
-        raise exception 'tensor "%": % bytes from byte % on are outside its % bytes', tensor, octet_length(data), start, total
+        raise exception 'tensor "%": bytes % to % are outside its % bytes', tensor, start, start::numeric + octet_length(data), total
             using errcode = 'ZH023', detail = format('dtype %s, shape %s', dtype, shape);
     end if;
     perform hartonomous._model_loading(tenant, tensor_put.model_id);

@@ -22,7 +22,7 @@ select is(hartonomous.detokenize('{}'), '');
 select is(hartonomous.detokenize(null), null);
 select throws_ok('select hartonomous.detokenize(array[30])', '22023');
 select throws_ok('select hartonomous.detokenize(array[-1])', '22023');
-select throws_ok('select hartonomous.detokenize(array[2, null])', '22023', null, 'NULL is no token');
+select throws_ok('select hartonomous.detokenize(array[2, null])', '22004', null, 'NULL is no token');
 select throws_ok($$select hartonomous.detokenize(array[2], 'nosuch')$$, 'ZH020');
 
 -- embed
