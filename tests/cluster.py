@@ -66,12 +66,16 @@ class OwnServer(Server):
         self._folder = folder
         self._data = folder / "data"
         self._binaries = binaries
-        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        self._run(
+            "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
+        )
         lines = [f"{name} = {value}\n" for name, value in SETTINGS.items()]
         (self._data / "postgresql.auto.conf").write_text("".join(lines) + f"unix_socket_directories = '{folder}'\n")
 
     def __enter__(self) -> OwnServer:
-        self._run("pg_ctl", "start", "-D", self._data, "-l", self._folder / "log", "-w", "-p", self._binaries / "postgres")
+        self._run(
+            "pg_ctl", "start", "-D", self._data, "-l", self._folder / "log", "-w", "-p", self._binaries / "postgres"
+        )
         return self
 
     def __exit__(self, *_: object) -> None:

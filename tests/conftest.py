@@ -9,9 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helper modules beside this file
 
-from cluster import Server
-
 import hartonomous
+from cluster import Server
 
 
 @pytest.fixture(scope="session")

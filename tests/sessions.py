@@ -8,10 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import hartonomous
 import psycopg
 import waiting
-
-import hartonomous
 from hartonomous import Client
 
 T = TypeVar("T")
@@ -34,7 +33,11 @@ def together(dsn: str, works: Sequence[Callable[[Client], T]]) -> list[T]:
 @contextmanager
 def meanwhile(dsn: str, work: Callable[[Client], T]) -> Iterator[Future[T]]:
     """Runs work in another session; the block begins when the work has ended or waits for a lock."""
-    with hartonomous.connect(dsn) as client, psycopg.connect(dsn, autocommit=True) as watch, ThreadPoolExecutor(1) as pool:
+    with (
+        hartonomous.connect(dsn) as client,
+        psycopg.connect(dsn, autocommit=True) as watch,
+        ThreadPoolExecutor(1) as pool,
+    ):
         pid = client.connection.info.backend_pid
         running = pool.submit(work, client)
         waiting.until("the other session ends or waits", lambda: running.done() or _waits(watch, pid))

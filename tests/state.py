@@ -1,4 +1,4 @@
-"""What a database holds, as one hash per table: `logical` for what users rely on, `exact` for every column of every row.
+"""What a database holds, as one hash per table: `logical` for what users rely on, `exact` for every column and row.
 
 Two runs that did the same work, in whatever order and batches and after whatever interruptions, have the same logical
 state: rows are named by natural keys (content hash, model name, uri), and ids, times, transactions and the division of
@@ -15,7 +15,8 @@ from psycopg.sql import SQL, Identifier
 # Natural names of what rows refer to by id. A request is named by what it did with which weights.
 _NAMES = """
 with artifact_name as (
-    select artifact_id, concat_ws('/', tenant_id, encode(content_hash, 'hex'), case when deleted_at is not null then 'deleted' end) as artifact
+    select artifact_id, concat_ws('/', tenant_id, encode(content_hash, 'hex'),
+                                  case when deleted_at is not null then 'deleted' end) as artifact
     from hartonomous.artifact
 ), model_name as (
     select model_id, concat_ws('/', tenant_id, name, version) as model from hartonomous.model
@@ -23,7 +24,8 @@ with artifact_name as (
     select t.model_tensor_id, concat_ws('/', m.model, t.name) as tensor
     from hartonomous.model_tensor as t join model_name as m using (model_id)
 ), request_name as (
-    select inference_request_id, concat_ws('/', r.tenant_id, r.operation, encode(r.state_hash, 'hex'), r.engine, r.role_name) as request
+    select inference_request_id,
+           concat_ws('/', r.tenant_id, r.operation, encode(r.state_hash, 'hex'), r.engine, r.role_name) as request
     from hartonomous.inference_request as r
 ), node_name as (
     select 'artifact' as type, artifact_id as id, artifact as node from artifact_name
@@ -46,13 +48,15 @@ LOGICAL = {
         select n.artifact, s.tenant_id, source_uri, document_uri, metadata
         from hartonomous.artifact_source as s join artifact_name as n using (artifact_id)""",
     "ingestion_log": """
-        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired from hartonomous.ingestion_log""",
+        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired
+        from hartonomous.ingestion_log""",
     "model": """
         select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status,
                deployed_at is not null as deployed
         from hartonomous.model join model_name as n using (model_id)""",
     "model_layer": """
-        select n.model, l.name, layer_index, layer_type from hartonomous.model_layer as l join model_name as n using (model_id)""",
+        select n.model, l.name, layer_index, layer_type
+        from hartonomous.model_layer as l join model_name as n using (model_id)""",
     "model_tensor": """
         select n.tensor, l.name as layer, dtype, shape, byte_length, content_hash
         from hartonomous.model_tensor as t join tensor_name as n using (model_tensor_id)
@@ -64,7 +68,8 @@ LOGICAL = {
         join hartonomous.tensor_atom as a using (tensor_atom_id)""",
     "tensor_atom_coefficient_history": """
         select h.tenant_id, a.content_hash, start, byte_length, coefficient
-        from hartonomous.tensor_atom_coefficient_history as h join hartonomous.tensor_atom as a using (tensor_atom_id)""",
+        from hartonomous.tensor_atom_coefficient_history as h
+        join hartonomous.tensor_atom as a using (tensor_atom_id)""",
     # neither how many requests did the work, nor that two did the same, which sessions that overlap may
     "inference_request": "select distinct request from request_name",
     "atom_embedding": """
@@ -99,6 +104,11 @@ def exact(connection: psycopg.Connection[Any]) -> Digest:
     return {name: _hash(connection, _everything(name, kind)) for name, kind in _relations(connection, "r", "p", "S")}
 
 
+def contents(connection: psycopg.Connection[Any]) -> Digest:
+    """As exact, without the sequences, which a transaction that rolls back does not set back."""
+    return {name: digest for name, digest in exact(connection).items() if not name.endswith("_seq")}
+
+
 def tables(connection: psycopg.Connection[Any]) -> set[str]:
     """The extension's tables, partitions left out."""
     return {name for name, _ in _relations(connection, "r", "p")}
@@ -113,7 +123,8 @@ def _everything(name: str, kind: str) -> str:
 def _relations(connection: psycopg.Connection[Any], *kinds: str) -> list[tuple[str, str]]:
     return connection.execute(
         "select relname::text, relkind::text from pg_class where relnamespace = 'hartonomous'::regnamespace"
-        " and relkind::text = any(%s) and not relispartition order by 1", [list(kinds)]
+        " and relkind::text = any(%s) and not relispartition order by 1",
+        [list(kinds)],
     ).fetchall()
 
 
@@ -121,7 +132,8 @@ def _hash(connection: psycopg.Connection[Any], query: str, names: str = "") -> s
     # the rows' own hashes are sorted, so that no collation has a say
     statement = (
         f"{names} select encode(sha256(coalesce(string_agg(row_hash, '' order by row_hash), '')), 'hex')"
-        f" from (select sha256(convert_to(row(content.*)::text, 'UTF8')) as row_hash from ({query}) as content) as hashed"
+        " from (select sha256(convert_to(row(content.*)::text, 'UTF8')) as row_hash"
+        f"       from ({query}) as content) as hashed"
     )
     row = connection.execute(statement).fetchone()
     assert row is not None
@@ -140,7 +152,9 @@ def references(connection: psycopg.Connection[Any]) -> tuple[dict[Any, int], dic
     """Reference counts of all atoms: as stored, and counted anew from artifacts and composites."""
     stored = connection.execute("select h_xy, h_yz, h_zm, ref_count from hartonomous.atom").fetchall()
     counted: dict[Any, int] = {}
-    for key in connection.execute("select h_xy, h_yz, h_zm from hartonomous.artifact").fetchall() + _children(connection):
+    for key in connection.execute("select h_xy, h_yz, h_zm from hartonomous.artifact").fetchall() + _children(
+        connection
+    ):
         counted[key] = counted.get(key, 0) + 1
     return {row[:3]: row[3] for row in stored}, counted
 
@@ -150,7 +164,8 @@ def _children(connection: psycopg.Connection[Any]) -> list[Any]:
     return connection.execute(
         """
         select hartonomous.hilbert_encode(x, y), hartonomous.hilbert_encode(y, z), hartonomous.hilbert_encode(z, m)
-        from (select st_x(p.geom)::bigint as x, st_y(p.geom)::bigint as y, st_z(p.geom)::bigint as z, st_m(p.geom)::bigint as m
+        from (select st_x(p.geom)::bigint as x, st_y(p.geom)::bigint as y, st_z(p.geom)::bigint as z,
+                     st_m(p.geom)::bigint as m
               from hartonomous.atom as a cross join lateral st_dump(a.geom) as p
               where a.value is null and a.block is null) as child"""
     ).fetchall()

@@ -1,4 +1,4 @@
-"""A sentence encoder small enough for any test: BertModel, hidden 32, 2 layers, 2 heads, a WordPiece vocabulary of characters."""
+"""A sentence encoder small enough for any test: BertModel, hidden 32, 2 layers, 2 heads, a vocabulary of characters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(folder: Path, seed: int = 0, inner: int = 64) -> Path:
 
 def files(inner: int = 64) -> dict[str, Any]:
     """What the model's JSON files hold, by name."""
-    marks = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"}
+    marks = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
     return {
         "config.json": {
             "architectures": ["BertModel"], "model_type": "bert", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
@@ -59,8 +59,8 @@ def _tokenizer() -> dict[str, Any]:
             {"id": at, "content": token, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
              "special": True} for at, token in enumerate(SPECIAL)
         ],
-        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
-                       "lowercase": True},
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                       "strip_accents": None, "lowercase": True},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", SPECIAL.index("[SEP]")],
                            "cls": ["[CLS]", SPECIAL.index("[CLS]")]},
@@ -108,7 +108,8 @@ def save(path: Path, weights: Mapping[str, np.ndarray], metadata: dict[str, str]
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     at = 0
     for name, array in weights.items():
-        header[name] = {"dtype": DTYPES[array.dtype.str], "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        place = [at, at + array.nbytes]
+        header[name] = {"dtype": DTYPES[array.dtype.str], "shape": list(array.shape), "data_offsets": place}
         at += array.nbytes
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in weights.values()))

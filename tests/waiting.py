@@ -24,10 +24,10 @@ def until(what: str, holds: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def locked(dsn: str, table: str) -> Iterator[None]:
-    """Nobody can write to a table meanwhile."""
+def locked(dsn: str, table: str, mode: str = "share") -> Iterator[None]:
+    """Nobody can write to a table meanwhile; nor read it, in mode access exclusive."""
     with psycopg.connect(dsn) as connection, connection.transaction():
-        connection.execute(f"lock table hartonomous.{table} in share mode")
+        connection.execute(f"lock table hartonomous.{table} in {mode} mode")
         yield
 
 
@@ -52,7 +52,8 @@ def until_gone(connection: psycopg.Connection[Any]) -> None:
 def backends(connection: psycopg.Connection[Any], database: str) -> list[int]:
     """Process ids of the command line's backends in a database."""
     rows = connection.execute(
-        "select pid from pg_stat_activity where datname = %s and application_name = 'hartonomous' order by pid", [database]
+        "select pid from pg_stat_activity where datname = %s and application_name = 'hartonomous' order by pid",
+        [database],
     )
     return [pid for (pid,) in rows]
 

@@ -11,8 +11,9 @@ import state
 import tiny_model
 import waiting
 from click.testing import CliRunner
-
 from hartonomous.cli import cli as root
+
+INTERRUPTED = "interrupted; run the same command again to continue"
 
 
 def verbs(command, path=()):
@@ -62,7 +63,9 @@ def test_doctor_on_a_database_without_the_extension(server):
 def test_no_server(tmp_path):
     dsn = f"host={tmp_path} dbname=nothing user=nobody"
     error = cli.run(dsn, "models", "list", code=1).stderr
-    assert error.startswith("error: the connection to the server failed") and "HINT" in error and "Traceback" not in error
+    assert (
+        error.startswith("error: the connection to the server failed") and "HINT" in error and "Traceback" not in error
+    )
     assert "not ok  connection" in cli.run(dsn, "doctor", code=1).stdout
 
 
@@ -79,7 +82,11 @@ def test_ctrl_c(dsn, server, connection, tmp_path, verb, table):
     """Stopped in the middle of its work, a verb says so, exits with 130 and leaves neither rows nor a busy backend."""
     model = tiny_model.write(tmp_path / f"tiny-{verb}")
     pages = corpus.write(tmp_path / "pages", corpus.pages(3))
-    arguments = {"models": ("models", "ingest", model), "ingest": ("ingest", pages, "--uri-prefix", f"{verb}/"), "embed": ("embed",)}
+    arguments = {
+        "models": ("models", "ingest", model),
+        "ingest": ("ingest", pages, "--uri-prefix", f"{verb}/"),
+        "embed": ("embed",),
+    }
     if verb == "embed":
         cli.run(dsn, "models", "ingest", model)
         cli.run(dsn, "ingest", pages, "--uri-prefix", f"{verb}/")
@@ -89,9 +96,22 @@ def test_ctrl_c(dsn, server, connection, tmp_path, verb, table):
         waiting.until_blocked(connection, table)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=60)
-        assert (process.returncode, error.strip()) == (130, "interrupted; run the same command again to continue"), out
+        assert (process.returncode, error.strip()) == (130, INTERRUPTED), out
         waiting.until_gone(connection)  # although the lock is still held
     after = state.logical(connection)
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= {"model"}  # model_begin was a transaction of its own
     cli.run(dsn, *arguments[verb])
+
+
+def test_ctrl_c_leaves_no_half_of_a_file(dsn, connection, tmp_path):
+    cli.run(dsn, "models", "ingest", tiny_model.write(tmp_path / "tiny-out"))
+    out = tmp_path / "out"
+    out.mkdir()
+    with waiting.locked(dsn, "tensor_atom", "access exclusive"):
+        process = cli.start(dsn, "models", "export", "tiny-out", out / "model.safetensors")
+        waiting.until_blocked(connection, "tensor_atom")
+        assert list(out.iterdir())  # it has begun
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1].strip() == INTERRUPTED and process.returncode == 130
+    assert not list(out.iterdir())

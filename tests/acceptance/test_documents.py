@@ -1,4 +1,4 @@
-"""Documents through the command line: ingested, ingested again, changed, embedded, found and traced to bytes and weights."""
+"""Documents through the command line: ingested, again, changed, embedded, found, traced to bytes and weights."""
 
 import hashlib
 import re
@@ -11,6 +11,7 @@ import tiny_model
 from hartonomous_server.atoms import document
 
 CHANGED = "sql-vacuum.html"
+QUESTION = "reclaim storage occupied by dead tuples"
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,6 @@ def embed(dsn):
     return result["texts"]
 
 
-def tables(connection):
-    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
-
-
 def passages_of(connection, page):
     """Artifact ids of a page's live passages by text."""
     return dict(
@@ -69,11 +66,11 @@ def test_everything_is_embedded_once(dsn, connection, pages):
 
 
 def test_a_second_run_changes_nothing(dsn, connection, pages):
-    before = tables(connection)
+    before = state.contents(connection)
     again = ingest(dsn, pages)
     assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 31)
     assert "31 unchanged" in cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/").stdout
-    assert tables(connection) == before  # no log row, no new time stamp either
+    assert state.contents(connection) == before  # no log row, no new time stamp either
 
 
 def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
@@ -82,57 +79,63 @@ def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
     before, unchanged_pages = passages_of(connection, CHANGED), passages_of(connection, "sql-end.html")
     logged = connection.execute("select max(ingestion_log_id) from hartonomous.ingestion_log").fetchone()
     (pages / CHANGED).write_text(new)
-    try:
-        result = ingest(dsn, pages)
-        assert (result["new"], result["changed"], result["unchanged"]) == (0, 1, 30)
-        after = passages_of(connection, CHANGED)
-        kept = before.keys() & after.keys()
-        assert after.keys() == {passage.text for passage in document.split(new, "html").passages}
-        assert len(kept) > len(before) / 2 and before.keys() - kept and after.keys() - kept
-        assert {text: before[text] for text in kept} == {text: after[text] for text in kept}
-        assert passages_of(connection, "sql-end.html") == unchanged_pages
+    result = ingest(dsn, pages)
+    assert (result["new"], result["changed"], result["unchanged"]) == (0, 1, 30)
+    after = passages_of(connection, CHANGED)
+    kept = before.keys() & after.keys()
+    assert after.keys() == {passage.text for passage in document.split(new, "html").passages}
+    assert len(kept) > len(before) / 2 and before.keys() - kept and after.keys() - kept
+    assert {text: before[text] for text in kept} == {text: after[text] for text in kept}
+    assert passages_of(connection, "sql-end.html") == unchanged_pages
 
-        gone = [before[text] for text in before.keys() - kept]
-        assert connection.execute(
-            "select bool_and(deleted_at is not null) from hartonomous.artifact where artifact_id = any(%s)", [gone]
-        ).fetchone() == (True,)
-        (log,) = connection.execute(
-            "select source_uri, artifacts_created, retired from hartonomous.ingestion_log where ingestion_log_id > %s", logged
-        ).fetchall()
-        # the page itself is one artifact more on both sides
-        assert log == (f"manual/{CHANGED}", len(after) - len(kept) + 1, len(gone) + 1)
+    gone = [before[text] for text in before.keys() - kept]
+    assert connection.execute(
+        "select bool_and(deleted_at is not null) from hartonomous.artifact where artifact_id = any(%s)", [gone]
+    ).fetchone() == (True,)
+    (log,) = connection.execute(
+        "select source_uri, artifacts_created, retired from hartonomous.ingestion_log where ingestion_log_id > %s",
+        logged,
+    ).fetchall()
+    # the page itself is one artifact more on both sides
+    assert log == (f"manual/{CHANGED}", len(after) - len(kept) + 1, len(gone) + 1)
 
-        pending = connection.execute("select hartonomous.embedding_pending(batch => null)").fetchone()[0]
-        fresh = {after[text] for text in after.keys() - kept}
-        assert fresh <= set(pending)
-        # beyond the new passages only those whose heading path changed; here none did
-        assert set(pending) == fresh
-        assert embed(dsn) == len(fresh)
-    finally:
-        (pages / CHANGED).write_text(old)
+    fresh = {after[text] for text in after.keys() - kept}
+    (pending,) = connection.execute("select hartonomous.embedding_pending(batch => null)").fetchone()
+    assert set(pending) == fresh
+    assert embed(dsn) == len(fresh)
+
+    (pages / CHANGED).write_text(old)
+    assert ingest(dsn, pages)["changed"] == 1
+    back = passages_of(connection, CHANGED)
+    assert back.keys() == before.keys() and {text: back[text] for text in kept} == {text: before[text] for text in kept}
+    assert embed(dsn) == len(back) - len(kept)
 
 
 def edited(page):
     """The page with one paragraph changed, one deleted and one added."""
-    paragraphs = [found for found in re.finditer(r"<p>.{200,}?</p>", page, re.DOTALL)]
+    paragraphs = list(re.finditer(r"<p>.{200,}?</p>", page, re.DOTALL))
     changed, deleted = paragraphs[1], paragraphs[-1]
     new = page.replace(deleted[0], "")
-    return new.replace(changed[0], changed[0].replace("<p>", "<p>From now on. ") + "<p>A paragraph that is new here.</p>")
+    return new.replace(
+        changed[0], changed[0].replace("<p>", "<p>From now on. ") + "<p>A paragraph that is new here.</p>"
+    )
 
 
 def test_search_prints_json(dsn, connection, pages):
-    found = cli.lines(dsn, "search", "reclaim storage occupied by dead tuples", "-k", "5")
+    found = cli.lines(dsn, "search", QUESTION, "-k", "5")
     assert [row["rank"] for row in found] == [1, 2, 3, 4, 5]
     assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
     for row in found:
         assert set(row) == {"rank", "artifact_id", "score", "source_uri", "title", "heading_path", "snippet", "verdict"}
-        assert row["verdict"] == "exact" and row["source_uri"].startswith("manual/") and row["heading_path"][0] == row["title"]
-    scores = connection.execute(
-        "select artifact_id, (1 - (embedding <=> hartonomous.embed('reclaim storage occupied by dead tuples')))::real"
-        " from hartonomous.atom_embedding join hartonomous.artifact using (artifact_id) where deleted_at is null"
-        " order by 2 desc limit 5"
+        assert (
+            row["verdict"] == "exact"
+            and row["source_uri"].startswith("manual/")
+            and row["heading_path"][0] == row["title"]
+        )
+    by_sql = connection.execute(
+        "select artifact_id, score::float8, source_uri, snippet from hartonomous.search(%s, 5)", [QUESTION]
     ).fetchall()
-    assert [(row["artifact_id"], pytest.approx(row["score"], abs=1e-6)) for row in found] == scores
+    assert [(row["artifact_id"], row["score"], row["source_uri"], row["snippet"]) for row in found] == by_sql
 
 
 def test_search_filters(dsn, pages):
@@ -170,7 +173,9 @@ def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp
     assert result.stdout.startswith("2 documents: 2 new")
     assert "mixed/a.txt: byte 3 is not UTF-8" in result.stderr and "iconv" in result.stderr
     assert "mixed/b.txt: text contains a NUL character at 4" in result.stderr
-    stored = connection.execute("select source_uri from hartonomous.artifact_source where source_uri like 'mixed/%' order by 1")
+    stored = connection.execute(
+        "select source_uri from hartonomous.artifact_source where source_uri like 'mixed/%' order by 1"
+    )
     assert {uri for (uri,) in stored} == {"mixed/c.txt", "mixed/d.bin"}
     content = connection.execute(
         "select hartonomous.content(artifact_id) from hartonomous.artifact_source where source_uri = 'mixed/d.bin'"

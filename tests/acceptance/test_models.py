@@ -38,7 +38,9 @@ def test_the_real_model_comes_back_as_the_wheel_has_it(dsn, connection, tmp_path
     assert loaded["parameters"] == 22_713_216 + 512  # the weights and embeddings.position_ids
     file = exported(dsn, "all-MiniLM-L6-v2", tmp_path)
     assert tiny_model.tensor_hashes(file) == tensors
-    stored = connection.execute("select name, dtype, shape, content_hash from hartonomous.tensor_list('all-MiniLM-L6-v2')")
+    stored = connection.execute(
+        "select name, dtype, shape, content_hash from hartonomous.tensor_list('all-MiniLM-L6-v2')"
+    )
     assert {name: (dtype, tuple(shape), digest.hex()) for name, dtype, shape, digest in stored} == tensors
 
     before = state.exact(connection)
@@ -46,7 +48,9 @@ def test_the_real_model_comes_back_as_the_wheel_has_it(dsn, connection, tmp_path
     assert (again["identical"], again["bytes_sent"]) == (True, 0)
     assert state.exact(connection) == before
     connection.execute("select hartonomous.model_drop('all-MiniLM-L6-v2')")
-    assert connection.execute("select count(*) from hartonomous.tensor_atom").fetchone() != (0,), "history keeps the weights"
+    assert connection.execute("select count(*) from hartonomous.tensor_atom").fetchone() != (0,), (
+        "history keeps the weights"
+    )
 
 
 def test_a_folder_in_and_out(dsn, folder, tmp_path):

@@ -3,14 +3,13 @@
 import random
 
 import corpus
+import hartonomous
 import psycopg
 import pytest
 import tiny_model
 import waiting
-from sessions import meanwhile, together
-
-import hartonomous
 from hartonomous import embedding, models
+from sessions import meanwhile, together
 
 SESSIONS = 4
 
@@ -23,11 +22,15 @@ def loaded(dsn, tmp_path_factory):
 
 def current(connection, document):
     """Live passages of a document: id, whether its embedding is of its text as it is."""
-    return dict(connection.execute(
-        "select t.artifact_id, coalesce(e.input_hash = sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8')), false)"
-        " from hartonomous.artifact_text as t join hartonomous.artifact_source as s using (artifact_id)"
-        " left join hartonomous.atom_embedding as e using (artifact_id) where s.document_uri = %s", [document]
-    ).fetchall())
+    return dict(
+        connection.execute(
+            "select t.artifact_id, e.input_hash is not distinct from"
+            " sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8'))"
+            " from hartonomous.artifact_text as t join hartonomous.artifact_source as s using (artifact_id)"
+            " left join hartonomous.atom_embedding as e using (artifact_id) where s.document_uri = %s",
+            [document],
+        ).fetchall()
+    )
 
 
 def test_overlapping_batches(dsn, connection, client):
@@ -45,24 +48,32 @@ def test_overlapping_batches(dsn, connection, client):
     counts = together(dsn, [embed(seed) for seed in range(SESSIONS)])
     assert sum(counts) == len(pending)
     assert client.embedding_pending() == []
-    assert connection.execute(
-        "select count(*), count(distinct artifact_id) from hartonomous.atom_embedding").fetchone() == (len(pending),) * 2
+    assert (
+        connection.execute("select count(*), count(distinct artifact_id) from hartonomous.atom_embedding").fetchone()
+        == (len(pending),) * 2
+    )
     # every embedding has one edge, to the request that it names
     assert connection.execute(
-        "select count(*) from hartonomous.graph_edge where relation = 'EmbeddedBy'").fetchone() == (len(pending),)
+        "select count(*) from hartonomous.graph_edge where relation = 'EmbeddedBy'"
+    ).fetchone() == (len(pending),)
     assert connection.execute(
-        "select count(*) from hartonomous.atom_embedding as e join hartonomous.graph_edge as g on g.from_id = e.artifact_id"
-        " and g.relation = 'EmbeddedBy' and g.to_id = e.inference_request_id").fetchone() == (len(pending),)
+        "select count(*) from hartonomous.atom_embedding as e join hartonomous.graph_edge as g"
+        " on (g.from_id, g.relation, g.to_id) = (e.artifact_id, 'EmbeddedBy', e.inference_request_id)"
+    ).fetchone() == (len(pending),)
 
 
 def test_the_same_bits_whoever_embeds(dsn, connection, client):
     texts = [f"text number {'x' * number}" for number in range(40)]
     ids = [client.ingest_text(text) for text in texts]
     client.embed_artifacts(ids)
-    stored = [connection.execute(
-        "select vector_send(embedding) = vector_send(hartonomous.embed(canonical_text))"
-        " from hartonomous.atom_embedding join hartonomous.artifact using (artifact_id) where artifact_id = %s", [artifact_id]
-    ).fetchone()[0] for artifact_id in ids]
+    stored = [
+        connection.execute(
+            "select vector_send(embedding) = vector_send(hartonomous.embed(canonical_text))"
+            " from hartonomous.atom_embedding join hartonomous.artifact using (artifact_id) where artifact_id = %s",
+            [artifact_id],
+        ).fetchone()[0]
+        for artifact_id in ids
+    ]
     assert all(stored)
     answers = together(dsn, [lambda session, at=at: session.embed_many(texts[at:]).tobytes() for at in range(SESSIONS)])
     assert all(answers[0].endswith(answer) for answer in answers)

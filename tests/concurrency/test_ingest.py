@@ -4,13 +4,12 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import corpus
+import hartonomous
 import psycopg
 import pytest
 import state
 import waiting
 from sessions import meanwhile, together
-
-import hartonomous
 
 SESSIONS = 4
 BLOCK = 64 * 1024  # the server cuts content into blocks of this size
@@ -25,7 +24,8 @@ def live_passages(connection, uri):
     return connection.execute(
         "select array_agg(a.canonical_text order by a.canonical_text) from hartonomous.artifact_source as s"
         " join hartonomous.artifact as a using (artifact_id)"
-        " where s.document_uri = %s and a.canonical_text is not null and a.deleted_at is null", [uri]
+        " where s.document_uri = %s and a.canonical_text is not null and a.deleted_at is null",
+        [uri],
     ).fetchone()[0]
 
 
@@ -162,19 +162,25 @@ def test_a_passage_one_document_drops_and_another_takes(dsn, connection, first):
 
 def test_versions_of_one_document_at_once(dsn, connection):
     """One of them wins, wholly."""
-    versions = [f"# Version {number}\n\nA paragraph of version {number}.\n\n# All\n\nA paragraph of all." for number in range(SESSIONS)]
+    versions = [
+        f"# Version {number}\n\nA paragraph of version {number}.\n\n# All\n\nA paragraph of all."
+        for number in range(SESSIONS)
+    ]
 
     def ingest(number):
-        return lambda client: [client.ingest_document("versions", versions[(number + turn) % SESSIONS], "markdown")
-                               for turn in range(SESSIONS)]
+        return lambda client: [
+            client.ingest_document("versions", versions[(number + turn) % SESSIONS], "markdown")
+            for turn in range(SESSIONS)
+        ]
 
     together(dsn, [ingest(number) for number in range(SESSIONS)])
     found = live_passages(connection, "versions")
     (winner,) = (number for number in range(SESSIONS) if f"A paragraph of version {number}." in found)
     assert found == ["A paragraph of all.", f"A paragraph of version {winner}."]
     documents = connection.execute(
-        "select a.deleted_at is null, hartonomous._document_current(1, 'versions') = a.artifact_id from hartonomous.artifact as a"
-        " join hartonomous.artifact_source as s using (artifact_id) where s.source_uri = 'versions' and s.metadata -> 'position' is null"
+        "select a.deleted_at is null, hartonomous._document_current(1, 'versions') = a.artifact_id"
+        " from hartonomous.artifact as a join hartonomous.artifact_source as s using (artifact_id)"
+        " where s.source_uri = 'versions' and s.metadata -> 'position' is null"
     ).fetchall()
     assert documents == [(True, True)]
     check_references(connection)

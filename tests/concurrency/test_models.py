@@ -3,16 +3,15 @@
 import re
 
 import cli
+import hartonomous
 import psycopg
 import pytest
 import state
 import tiny_model
 import waiting
-from sessions import meanwhile, together
-
-import hartonomous
 from hartonomous import errors, models
 from hartonomous.model_files import open_model
+from sessions import meanwhile, together
 
 LACKING = "encoder.layer.1.output.LayerNorm.bias"
 
@@ -61,12 +60,16 @@ def test_all_parts_by_everybody(dsn, client, folder, expected, name):
     assert client.model_commit(model_id) == sum(array.size for _, array in weights)
     assert state_hash(client, name) == expected
     assert client.connection.execute(
-        "select count(*) from hartonomous.model_tensor where model_id = %s", [model_id]).fetchone() == (len(weights),)
+        "select count(*) from hartonomous.model_tensor where model_id = %s", [model_id]
+    ).fetchone() == (len(weights),)
 
 
 def test_the_command_twice_at_once(server, template, tmp_path):
     wide = tiny_model.write(tmp_path / "wide", inner=20_000)
-    with server.database("test_two_load", template=template) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+    with (
+        server.database("test_two_load", template=template) as dsn,
+        psycopg.connect(dsn, autocommit=True) as connection,
+    ):
         digest = loaded_twice(dsn, connection, wide)
     with server.database("test_one_loads", template=template) as calm, hartonomous.connect(calm) as client:
         models.ingest(client, wide)
@@ -101,7 +104,10 @@ def almost(client, folder, name):
 
 def put_last(session, almost):
     model_id, (tensor, array) = almost
-    session.execute("select hartonomous.tensor_put(%s, %s, 'F32', %s, 0, %s)", [model_id, tensor, list(array.shape), array.tobytes()])
+    session.execute(
+        "select hartonomous.tensor_put(%s, %s, 'F32', %s, 0, %s)",
+        [model_id, tensor, list(array.shape), array.tobytes()],
+    )
 
 
 def test_commit_waits_for_a_part_that_is_being_put(dsn, client, almost, expected, name):
@@ -144,7 +150,8 @@ def test_drop_while_a_part_is_being_put(dsn, client, almost, name):
             drop.result(waiting.PATIENCE)
     assert name not in {model.name for model in client.model_list()}
     assert client.connection.execute(
-        "select count(*) from hartonomous.model_tensor where model_id = %s", [almost[0]]).fetchone() == (0,)
+        "select count(*) from hartonomous.model_tensor where model_id = %s", [almost[0]]
+    ).fetchone() == (0,)
 
 
 def test_drop_of_one_while_another_takes_its_weights(dsn, client, folder, name):

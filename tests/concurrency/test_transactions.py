@@ -1,11 +1,10 @@
 """What the caller's transaction undoes is undone wholly."""
 
+import hartonomous
 import psycopg
 import pytest
 import state
 import tiny_model
-
-import hartonomous
 from hartonomous import models
 
 PAGE = "# A\n\nSome text of a page.\n\n# B\n\nOther text of the page."
@@ -32,46 +31,43 @@ def work(connection):
         cursor.execute(WORK, {"page": PAGE})
 
 
-def tables(connection):
-    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
-
-
 def test_rollback(dsn, connection):
-    before = tables(connection)
+    before = state.contents(connection)
     with psycopg.connect(dsn) as session:
         work(session)
-        assert tables(session) != before
+        assert state.contents(session) != before
         session.rollback()
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def test_savepoint(dsn, connection):
-    before = tables(connection)
+    before = state.contents(connection)
     with psycopg.connect(dsn) as session:
         with session.transaction(force_rollback=True):
             work(session)
-        assert tables(session) == before
+        assert state.contents(session) == before
         session.commit()
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def test_an_error_after_the_work(dsn, connection):
-    before = tables(connection)
+    before = state.contents(connection)
     with psycopg.connect(dsn) as session, pytest.raises(psycopg.errors.DivisionByZero):
         work(session)
         session.execute("select 1 / 0")
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def test_an_exception_block(connection):
-    before = tables(connection)
+    before = state.contents(connection)
     statements = "\n".join(f"perform{line.removeprefix('select')}" for line in WORK.strip().splitlines())
     with psycopg.ClientCursor(connection) as cursor:
         cursor.execute(
             f"do $do$ begin begin {statements} raise exception 'undo'; exception when others then"
-            " if sqlerrm <> 'undo' then raise; end if; end; end $do$", {"page": PAGE}
+            " if sqlerrm <> 'undo' then raise; end if; end; end $do$",
+            {"page": PAGE},
         )
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def test_a_model_rolled_back_leaves_nothing_in_the_backend(dsn, client, tmp_path):

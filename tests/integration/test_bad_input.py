@@ -3,12 +3,11 @@
 import random
 import re
 
+import hartonomous
 import psycopg
 import pytest
 import state
 import tiny_model
-
-import hartonomous
 from hartonomous import models
 
 NOISE = re.compile(r"\b(\w*Error|NoneType|Traceback|violates|unnest|spiexceptions\.\w+)\b")
@@ -29,19 +28,15 @@ def filled(dsn, tmp_path_factory):
         client.embed_artifacts(client.embedding_pending())
 
 
-def tables(connection):
-    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
-
-
 def refused(connection, call, code, text, arguments=()):
     """The call fails with a code and a text that fit the patterns, and changes nothing."""
-    before = tables(connection)
+    before = state.contents(connection)
     with pytest.raises(psycopg.Error) as raised, connection.transaction(force_rollback=True):
         connection.execute(f"select {call}", arguments)
     error, message = raised.value, raised.value.diag.message_primary
     assert re.fullmatch(code, error.sqlstate) and re.search(text, message), f"{error.sqlstate}: {error}"
     assert not NOISE.search(message) and not message.endswith("."), message
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 CASES = [
@@ -52,12 +47,20 @@ CASES = [
     ("hartonomous.ingest_text(null)", "22004", "content is NULL"),
     ("hartonomous.ingest_many(null, 'text')", "22004", "content is NULL"),
     ("hartonomous.ingest_many(array['a', null]::bytea[], 'text')", "22004", "content is NULL"),
-    ("hartonomous.ingest_many(array['a', 'b']::bytea[], 'text', array['only one'])", "22023", "found 2 contents, but 1 source"),
+    (
+        "hartonomous.ingest_many(array['a', 'b']::bytea[], 'text', array['only one'])",
+        "22023",
+        "found 2 contents, but 1 source",
+    ),
     ("hartonomous.ingest_many(array['a']::bytea[], 'text', null, array[]::jsonb[])", "22023", "found 1 contents"),
     ("hartonomous.ingest_document(null, 'x')", "22023", "no source uri"),
     ("hartonomous.ingest_document('', 'x')", "22023", "no source uri"),
     ("hartonomous.ingest_document('u/2', null)", "22023", "NULL content"),
-    ("hartonomous.ingest_document('u/2', 'x', 'docx')", "22023", 'format is "docx", expected one of text, markdown, html'),
+    (
+        "hartonomous.ingest_document('u/2', 'x', 'docx')",
+        "22023",
+        'format is "docx", expected one of text, markdown, html',
+    ),
     ("hartonomous.ingest_document('u/2', 'x', null)", "22023", "format"),
     ("hartonomous.ingest_document('u/2', 'x', 'text', '[1]')", "22023", "metadata"),
     ("hartonomous.ingest_document('u/2', 'x', 'text', '\"x\"')", "22023", "metadata"),
@@ -79,7 +82,11 @@ CASES = [
     ("hartonomous.hilbert_decode(-1)", "22003", "outside"),
     ("hartonomous.atom_identity('x', 'smell')", "22023", "unknown modality"),
     # models
-    ("hartonomous.model_begin('m', 'LlamaForCausalLM', '{}')", "ZH024", "LlamaForCausalLM is not supported, expected one of BertModel"),
+    (
+        "hartonomous.model_begin('m', 'LlamaForCausalLM', '{}')",
+        "ZH024",
+        "LlamaForCausalLM is not supported, expected one of BertModel",
+    ),
     ("hartonomous.model_begin('m', 'BertModel', '{}')", "ZH025", 'configuration has no key "config"'),
     ("hartonomous.model_begin('m', 'BertModel', '[]')", "ZH025", "configuration"),
     ("hartonomous.model_begin('m', 'BertModel', null)", "22004", "must not be NULL"),
@@ -93,7 +100,7 @@ CASES = [
     ("hartonomous.tensor_put(2, 't', null, '{1}', 0, '')", "ZH023", "unknown dtype NULL"),
     ("hartonomous.tensor_put(2, 't', 'F32', '{-1}', 0, '')", "ZH023", "shape {-1}|shape .*-1"),
     ("hartonomous.tensor_put(2, 't', 'F32', '{2000000000,2000000000}', 0, '')", "ZH023", "2\\^50"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{1}', 0, '12345')", "ZH023", "bytes 0 to 5 are outside its 4 bytes"),
+    ("hartonomous.tensor_put(2, 't', 'F32', '{1}', 0, '12345')", "ZH023", "outside its 4 bytes"),
     ("hartonomous.tensor_put(2, 't', 'F32', '{1}', -1, 'x')", "ZH023", "outside"),
     (f"hartonomous.tensor_put(2, 't', 'F32', '{{1}}', {LONG}, 'x')", "ZH023", "outside"),
     ("hartonomous.tensor_put(2, null, 'F32', '{1}', 0, '1234')", "22004", "must not be NULL"),
@@ -127,7 +134,11 @@ CASES = [
     ("hartonomous.embed_many(array['x'], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embed_artifacts(array[1, -1])", "ZH010", "no artifact -1"),
     ("hartonomous.embed_artifacts(array[null]::bigint[])", "ZH010", "no artifact NULL"),
-    ("hartonomous.embed_artifacts((select array_agg(artifact_id) from hartonomous.artifact where deleted_at is not null))", "ZH010", "no artifact"),
+    (
+        "hartonomous.embed_artifacts(array(select artifact_id from hartonomous.artifact where deleted_at is not null))",
+        "ZH010",
+        "no artifact",
+    ),
     ("hartonomous.embed_artifacts(array[1], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embedding_pending(worker => 2, workers => 2)", "22023", "worker 2 of 2"),
     ("hartonomous.embedding_pending(workers => 0)", "22023", "workers|worker 0 of 0"),
@@ -164,7 +175,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("call", "code", "text"), CASES, ids=[case[0].removeprefix("hartonomous.")[:60] for case in CASES])
+@pytest.mark.parametrize(
+    ("call", "code", "text"), CASES, ids=[case[0].removeprefix("hartonomous.")[:60] for case in CASES]
+)
 def test_refused(connection, call, code, text):
     refused(connection, call, code, text)
 
@@ -180,7 +193,11 @@ def test_a_uri_too_long_for_an_index(connection, call):
         ("cardinality(hartonomous.ingest_many(array[['a', 'b'], ['c', 'd']]::bytea[], 'text'))", 4),
         ("cardinality(hartonomous.embed_many(array[['a', 'b'], ['c', 'd']]))", 4),
         ("hartonomous.detokenize(array[[7, 8], [9, 10]])", "c d e f"),
-        ("hartonomous.embed_artifacts((select array[[min(artifact_id)], [max(artifact_id)]] from hartonomous.artifact_text))", 0),
+        (
+            "hartonomous.embed_artifacts((select array[[min(artifact_id)], [max(artifact_id)]]"
+            " from hartonomous.artifact_text))",
+            0,
+        ),
         ("cardinality(hartonomous.embed_many(array[['a', null]]))", None),
     ],
 )
@@ -247,17 +264,17 @@ def test_weights_that_are_not_numbers(client, connection, tmp_path):
     folder = tiny_model.write(tmp_path / "nan")
     tiny_model.save(folder / "model.safetensors", weights)
     models.ingest(client, folder)
-    before = tables(connection)
+    before = state.contents(connection)
     for call in ("embed", "embed_many"):
         with pytest.raises(hartonomous.errors.VectorInvalid, match="not finite"):
             getattr(client, call)("x" if call == "embed" else ["x"], "nan")
     with pytest.raises(hartonomous.errors.VectorInvalid, match="not finite"):
         client.embed_artifacts(client.embedding_pending("nan"), "nan")
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def test_client_refuses_before_it_sends(client, connection):
-    before = tables(connection)
+    before = state.contents(connection)
     for call, error, text in [
         (lambda: client.ingest_text("a\0b"), "InvalidContent", "NUL"),
         (lambda: client.ingest_text("\ud800"), "InvalidContent", "surrogate"),
@@ -274,7 +291,7 @@ def test_client_refuses_before_it_sends(client, connection):
     ]:
         with pytest.raises(getattr(hartonomous.errors, error), match=text):
             call()
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +320,13 @@ def test_another_tenants_artifact_is_as_one_that_is_not_there(connection, other_
 
 
 @pytest.mark.parametrize(
-    "call", ["tensor_put(%s, 't', 'F32', '{1}', 0, '1234')", "model_commit(%s)", "tensor_missing(%s)", "artifact_show(array[%s])"]
+    "call",
+    [
+        "tensor_put(%s, 't', 'F32', '{1}', 0, '1234')",
+        "model_commit(%s)",
+        "tensor_missing(%s)",
+        "artifact_show(array[%s])",
+    ],
 )
 def test_another_tenants_model_is_as_one_that_is_not_there(connection, other_tenant, call):
     assert answer(connection, call, other_tenant[1]) == answer(connection, call, 987654)

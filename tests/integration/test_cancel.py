@@ -3,13 +3,12 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import hartonomous
 import psycopg
 import pytest
 import state
 import tiny_model
 import waiting
-
-import hartonomous
 from hartonomous import models
 
 TEXT = "word " * 60
@@ -23,10 +22,6 @@ def loaded(dsn, tmp_path_factory):
         models.ingest(client, tiny_model.write(tmp_path_factory.mktemp("models") / "wide", inner=20_000), "wide")
 
 
-def tables(connection):
-    return {name: digest for name, digest in state.exact(connection).items() if not name.endswith("_seq")}
-
-
 def whole_work(client, texts):
     """Seconds that embedding so many texts would take, from a small share of them."""
     client.embed_many([TEXT])  # loads the model
@@ -37,7 +32,7 @@ def whole_work(client, texts):
 
 def test_statement_timeout(client, connection):
     whole = whole_work(client, MANY)
-    before = tables(connection)
+    before = state.contents(connection)
     client.connection.execute("set statement_timeout = '200ms'")
     begun = time.monotonic()
     with pytest.raises(hartonomous.Error) as raised:
@@ -45,7 +40,7 @@ def test_statement_timeout(client, connection):
     assert raised.value.sqlstate == "57014"
     assert time.monotonic() - begun < whole / 3  # it was cancelled, not merely found late at the end
     client.connection.execute("set statement_timeout = 0")
-    assert tables(connection) == before
+    assert state.contents(connection) == before
     assert len(client.embed_many([TEXT])) == 1  # and the session goes on
 
 
@@ -53,7 +48,7 @@ def test_cancel_of_embed_artifacts(dsn, client, connection):
     texts = [f"{TEXT}{number}" for number in range(MANY)]
     ids = client.ingest_many([text.encode() for text in texts], "text", canonical_texts=texts)
     whole = whole_work(client, MANY)
-    before = tables(connection)
+    before = state.contents(connection)
     with hartonomous.connect(dsn) as other, ThreadPoolExecutor(1) as pool:
         begun = time.monotonic()
         running = pool.submit(other.embed_artifacts, ids)
@@ -64,7 +59,7 @@ def test_cancel_of_embed_artifacts(dsn, client, connection):
             running.result(waiting.PATIENCE)
         assert raised.value.sqlstate == "57014"
         assert time.monotonic() - begun < whole / 3
-    assert tables(connection) == before
+    assert state.contents(connection) == before
 
 
 def at_work(connection, pid):
@@ -74,9 +69,9 @@ def at_work(connection, pid):
 
 
 def test_cancel_of_a_large_document(dsn, connection):
-    before = tables(connection)
+    before = state.contents(connection)
     with psycopg.connect(dsn) as session:
         session.execute("set statement_timeout = '100ms'")
         with pytest.raises(psycopg.errors.QueryCanceled):
             session.execute("select hartonomous.ingest_document('u/huge', repeat('Some words of a sentence. ', 80000))")
-    assert tables(connection) == before
+    assert state.contents(connection) == before

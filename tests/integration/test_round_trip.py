@@ -5,14 +5,13 @@ import subprocess
 
 import cli
 import corpus
+import hartonomous
 import numpy as np
 import psycopg
 import pytest
 import state
 import tiny_model
 from cluster import OwnServer, dump, restore
-
-import hartonomous
 
 ROLE = f"acme_{os.getpid()}"
 QUESTION = "commit the current transaction"
@@ -26,8 +25,11 @@ def full(dsn, server, tmp_path_factory):
     pages = corpus.write(folder / "pages", corpus.pages(8))
     with hartonomous.connect(dsn) as client, psycopg.connect(dsn, autocommit=True) as connection:
         fill(client, connection, server, model, pages, dsn)
-        filled = {table for table in state.tables(connection)
-                  if connection.execute(f"select exists (select from hartonomous.{table})").fetchone() == (True,)}
+        filled = {
+            table
+            for table in state.tables(connection)
+            if connection.execute(f"select exists (select from hartonomous.{table})").fetchone() == (True,)
+        }
         assert state.tables(connection) - filled <= {"permit_check"}
     dump(dsn, folder / "dump")
     yield folder / "dump"
@@ -41,7 +43,9 @@ def fill(client, connection, server, model, pages, dsn):
     cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/")
     client.ingest_document("manual/sql-end.html", "<h1>END</h1><p>What it was is gone.</p>", "html")  # retires passages
     client.embed_artifacts(client.embedding_pending(batch=1000))
-    client.ingest_many([b"", b"leaf", os.urandom(5000), os.urandom(200_000), bytes(130_000)], "binary")  # the last shares a block
+    client.ingest_many(
+        [b"", b"leaf", os.urandom(5000), os.urandom(200_000), bytes(130_000)], "binary"
+    )  # the last shares a block
     client.artifact_delete(client.ingest_text("deleted again"))
 
     server.execute("create role {} login in role hartonomous_writer", ROLE)
@@ -71,18 +75,21 @@ def answers(dsn):
     """What a user gets to see."""
     with hartonomous.connect(dsn) as client, psycopg.connect(dsn, autocommit=True) as connection:
         found = client.search(QUESTION, 5)
-        ids = [row[0] for row in connection.execute(
-            "select artifact_id from hartonomous.artifact where tenant_id in (0, 1) and deleted_at is null order by 1")]
+        ids = connection.execute(
+            "select artifact_id from hartonomous.artifact where tenant_id in (0, 1) and deleted_at is null order by 1"
+        ).fetchall()
         return {
             "search": found,
-            "content": [client.content(artifact_id) for artifact_id in ids],
+            "content": [client.content(artifact_id) for (artifact_id,) in ids],
             "lineage": [client.lineage(row.artifact_id) for row in found],
             "embed": client.embed(QUESTION).tobytes(),
             "coefficients": connection.execute(
-                "select tensor_atom_id, start, valid_from::text, valid_to::text from hartonomous.tensor_atom_coefficient__all() order by 1, 2, 3"
+                "select tensor_atom_id, start, valid_from::text, valid_to::text"
+                " from hartonomous.tensor_atom_coefficient__all() order by 1, 2, 3"
             ).fetchall(),
             "prices": connection.execute(
-                "select item, amount, valid_from::text, valid_to::text from public.price__all() order by 1, 2").fetchall(),
+                "select item, amount, valid_from::text, valid_to::text from public.price__all() order by 1, 2"
+            ).fetchall(),
         }
 
 
@@ -111,7 +118,9 @@ def test_into_a_database_beside(dsn, server, full):
         check(full, dsn, target)
         with psycopg.connect(target, autocommit=True) as connection:
             assert as_role(connection, ROLE, "select hartonomous.current_tenant()") == (2,)
-            assert as_role(connection, ROLE, "select count(*) from hartonomous.artifact") == (2,)  # its own and a public one
+            assert as_role(connection, ROLE, "select count(*) from hartonomous.artifact") == (
+                2,
+            )  # its own and a public one
 
 
 @pytest.fixture
@@ -146,7 +155,9 @@ def test_history_goes_on_after_a_restore(full, fresh_server):
             assert connection.execute("select pg_current_xact_id()::text::bigint").fetchone() == (old,)
             connection.execute("update public.price set amount = 11 where item = 'a'")
         versions = connection.execute(
-            "select amount, valid_from::text, valid_to::text from public.price__all() where item = 'a' order by valid_from").fetchall()
+            "select amount, valid_from::text, valid_to::text from public.price__all()"
+            " where item = 'a' order by valid_from"
+        ).fetchall()
         assert [int(amount) for amount, _, _ in versions] == [1, 10, 11]
         assert versions[1][2] == versions[2][1] > before
 
@@ -154,7 +165,8 @@ def test_history_goes_on_after_a_restore(full, fresh_server):
 def advance(connection, transaction):
     """Spends transaction ids until the next one is the one after."""
     connection.execute(
-        f"do $$ begin while pg_current_xact_id()::text::bigint < {transaction} loop commit; end loop; end $$")
+        f"do $$ begin while pg_current_xact_id()::text::bigint < {transaction} loop commit; end loop; end $$"
+    )
 
 
 def test_dump_of_a_dump(full, server, tmp_path):

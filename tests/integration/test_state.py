@@ -4,7 +4,6 @@ import psycopg
 import pytest
 import state
 import tiny_model
-
 from hartonomous import models
 
 
@@ -23,16 +22,16 @@ def test_every_table_is_part_of_the_state(connection):
 @pytest.mark.parametrize(
     "change",
     [
-        "update hartonomous.atom set ref_count = ref_count + 1 where h_xy = (select max(h_xy) from hartonomous.artifact)",
+        "update hartonomous.atom set ref_count = 9 where h_xy = (select max(h_xy) from hartonomous.artifact)",
         "update hartonomous.artifact set canonical_text = upper(canonical_text) where canonical_text = 'Some text.'",
         "update hartonomous.artifact set deleted_at = now() where canonical_text = 'Some text.'",
-        "update hartonomous.artifact_source set metadata = metadata || '{\"x\": 1}' where metadata ->> 'position' = '0'",
-        "delete from hartonomous.ingestion_log where ingestion_log_id = (select max(ingestion_log_id) from hartonomous.ingestion_log)",
+        "update hartonomous.artifact_source set metadata = metadata - 'title' where metadata ->> 'position' = '0'",
+        "delete from hartonomous.ingestion_log where ingestion_log_id = 1",
         "update hartonomous.model set state_hash = sha256(state_hash)",
         "update hartonomous.tensor_atom_coefficient set coefficient = 2 where coefficient_id = 1",
         "update hartonomous.tensor_atom set data = data || '\\x00'::bytea where tensor_atom_id = 1",
         "update hartonomous.atom_embedding set embedding = -1 * embedding",
-        "update hartonomous.inference_request set items = items + 1",
+        "update hartonomous.inference_request set operation = 'other'",
         "delete from hartonomous.graph_edge where relation = 'EmbeddedBy' and from_id = (select min(from_id)"
         " from hartonomous.graph_edge where relation = 'EmbeddedBy')",
         "update hartonomous.graph_node set detail = '{}' where node_type = 'model'",
