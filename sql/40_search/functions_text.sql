@@ -64,10 +64,18 @@ comment on function hartonomous._search_text(int, bigint, text, @extschema:vecto
 
 create or replace function hartonomous._headline(body text, query text) returns text
 language sql stable parallel safe
-return hartonomous._snippet(ts_headline('pg_catalog.english'::regconfig, left(_headline.body, 20000),
-    replace(plainto_tsquery('pg_catalog.english'::regconfig, _headline.query)::text, ' & ', ' | ')::tsquery,
-    'StartSel="", StopSel="", MinWords=20, MaxWords=40, ShortWord=0'));
-comment on function hartonomous._headline(text, text) is 'Where a text has most words of a query, on one line.';
+begin atomic
+    with sentence as materialized (
+        select s.text, s.ord,
+               ts_rank(to_tsvector('pg_catalog.english'::regconfig, s.text),
+                       replace(plainto_tsquery('pg_catalog.english'::regconfig, _headline.query)::text, ' & ', ' | ')::tsquery) as rank
+        from regexp_split_to_table(left(_headline.body, 20000), '(?<=[.!?:])\s+|\s*\n\s*') with ordinality as s (text, ord)
+    )
+    select hartonomous._snippet(string_agg(s.text, ' ' order by s.ord))
+    from sentence as s where s.ord >= (select b.ord from sentence as b order by b.rank desc, b.ord limit 1);
+end;
+comment on function hartonomous._headline(text, text) is
+'A text from its sentence with most words of a query on, on one line; from its beginning when it has none of them.';
 
 create or replace function hartonomous.search(
     query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
