@@ -1,4 +1,4 @@
-"""Retrieval over the PostgreSQL manual: hybrid search, full-text search and the reference's exact cosine, on the same passages.
+"""Retrieval over the PostgreSQL manual: search, full-text search and the reference's exact cosine on the same passages.
 
 Hard questions and terms of the manual's own index; --tune leaves out what is held out. See METHODOLOGY.md.
 """
@@ -34,7 +34,8 @@ def main() -> None:
         load(connection)
         passages = connection.execute(
             "select source_uri, concat_ws(E'\\n', heading, body) from hartonomous.artifact_text"
-            " where starts_with(source_uri, %s) and tenant_id = hartonomous.current_tenant() order by artifact_id", (PREFIX,)
+            " where starts_with(source_uri, %s) and tenant_id = hartonomous.current_tenant() order by artifact_id",
+            (PREFIX,),
         ).fetchall()
         systems = {
             "hartonomous search": ours(connection),
@@ -42,7 +43,11 @@ def main() -> None:
             "reference, exact cosine": reference(passages),
         }
         sets = question_sets(held_out="--tune" not in sys.argv)
-        rows = [measure(system, name, questions, search) for name, questions in sets.items() for system, search in systems.items()]
+        rows = [
+            measure(system, name, questions, search)
+            for name, questions in sets.items()
+            for system, search in systems.items()
+        ]
     print(f"{len(passages)} passages of {len({page(uri) for uri, _ in passages})} pages")
     show(rows)
     path = lib.write("retrieval", {"machine": machine, "passages": len(passages), "rows": rows})
@@ -99,7 +104,8 @@ def full_text(connection: Any) -> Search:
     connection.execute("create index on passage using gin (words)")
     connection.execute("analyze passage")
     statement = """
-        select p.source_uri from passage as p, cast(replace(plainto_tsquery('english', %s)::text, ' & ', ' | ') as tsquery) as q
+        select p.source_uri
+        from passage as p, cast(replace(plainto_tsquery('english', %s)::text, ' & ', ' | ') as tsquery) as q
         where p.words @@ q order by ts_rank_cd(p.words, q) desc, p.source_uri limit %s"""
     return lambda text: [page(row[0]) for row in connection.execute(statement, (text, K))]
 
@@ -146,14 +152,15 @@ def within(ranks: Sequence[int | None], k: int) -> int:
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
-    print(f"{'questions':34}{'n':>4}  {'system':25}{'hit@1':>7}{'hit@5':>7}  {'95 % interval':15}{'5 pages':>7}{'MRR':>7}{'ms':>7}")
+    columns = "{:30}{:>4}  {:24}{:>6}{:>7}  {:12}{:>7}{:>7}{:>6}"
+    print(columns.format("questions", "n", "system", "hit@1", "hit@5", "95 %", "5 pages", "MRR", "ms"))
     before = None
     for row in rows:
-        low, high = row["hit@5 95 %"]
-        name = "" if row["questions"] == before else f"{row['questions']:34}{row['n']:>4}"
+        name, n = ("", "") if row["questions"] == before else (row["questions"], row["n"])
         before = row["questions"]
-        print(f"{name:38}  {row['system']:25}{row['hit@1']:7.3f}{row['hit@5']:7.3f}  {f'{low:.2f} - {high:.2f}':15}"
-              f"{row['5 pages']:7.3f}{row['mrr@10']:7.3f}{row['ms']:7.0f}")
+        shares = [f"{row[key]:.3f}" for key in ("hit@1", "hit@5", "5 pages", "mrr@10")]
+        interval = "{:.2f} - {:.2f}".format(*row["hit@5 95 %"])
+        print(columns.format(name, n, row["system"], *shares[:2], interval, *shares[2:], round(row["ms"])))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 create or replace function hartonomous._search_text(
-    tenant int, model_id bigint, query text, direction @extschema:vector@.vector, k int, filter jsonb)
+    tenant int, model_id bigint, words text[], direction @extschema:vector@.vector, k int, filter jsonb)
 returns table (artifact_id bigint, score double precision, source_uri text)
 language sql stable parallel restricted
 begin atomic
@@ -17,7 +17,7 @@ begin atomic
                 and hartonomous._filter_match(m, _search_text.filter) and hartonomous._occurrence_match(n, _search_text.filter)))
     ), posting as materialized (
         select w.lexeme, a.artifact_id
-        from unnest(to_tsvector('pg_catalog.english'::regconfig, _search_text.query)) as w
+        from unnest(_search_text.words) as w (lexeme)
         join hartonomous.artifact as a
           on hartonomous._lexemes(a.tenant_id, a.canonical_text) && array['0:' || w.lexeme, _search_text.tenant || ':' || w.lexeme]
         where a.deleted_at is null and a.canonical_text is not null
@@ -59,23 +59,22 @@ begin atomic
     )
     select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text.k;
 end;
-comment on function hartonomous._search_text(int, bigint, text, @extschema:vector@.vector, int, jsonb) is
+comment on function hartonomous._search_text(int, bigint, text[], @extschema:vector@.vector, int, jsonb) is
 'The k best occurrences for a text: half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document.';
 
-create or replace function hartonomous._headline(body text, query text) returns text
+create or replace function hartonomous._headline(body text, words text[]) returns text
 language sql stable parallel safe
 begin atomic
     with sentence as materialized (
         select s.text, s.ord,
-               ts_rank(to_tsvector('pg_catalog.english'::regconfig, s.text),
-                       replace(plainto_tsquery('pg_catalog.english'::regconfig, _headline.query)::text, ' & ', ' | ')::tsquery) as rank
+               (select count(*) from unnest(hartonomous._words(s.text)) as w (word) where w.word = any (_headline.words)) as known
         from regexp_split_to_table(left(_headline.body, 20000), '(?<=[.!?:])\s+|\s*\n\s*') with ordinality as s (text, ord)
     )
     select hartonomous._snippet(string_agg(s.text, ' ' order by s.ord))
-    from sentence as s where s.ord >= (select b.ord from sentence as b order by b.rank desc, b.ord limit 1);
+    from sentence as s where s.ord >= (select b.ord from sentence as b order by b.known desc, b.ord limit 1);
 end;
-comment on function hartonomous._headline(text, text) is
-'A text from its sentence with most words of a query on, on one line; from its beginning when it has none of them.';
+comment on function hartonomous._headline(text, text[]) is
+'A text from its sentence with most of some words on, on one line; from its beginning when it has none.';
 
 create or replace function hartonomous.search(
     query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
@@ -86,6 +85,7 @@ declare
     tenant constant int := hartonomous._permit_read('search');
     target    bigint;
     direction @extschema:vector@.vector;
+    words     constant text[] := hartonomous._words(query);
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
     if query is null then
@@ -94,10 +94,9 @@ begin
     target := hartonomous._model_id(tenant, model, 'embedding');
     direction := hartonomous.embed(query, model);
     return query
-    select s.artifact_id, s.score::real, s.source_uri, hartonomous._headline(a.canonical_text, search.query),
+    select s.artifact_id, s.score::real, s.source_uri, hartonomous._headline(a.canonical_text, words),
            case when count(*) over () < search.k then 'short' else 'exact' end
-    from hartonomous._search_text(tenant, target, search.query, direction, search.k,
-                                  coalesce(filter, '{}')) as s
+    from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}')) as s
     join hartonomous.artifact as a on a.artifact_id = s.artifact_id
     order by s.score desc, s.artifact_id;
 end
