@@ -75,6 +75,34 @@ def test_wrong_usage(dsn):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "x", "--model", "nobody"], "no embedding model 'nobody'"),
+        (["search", "x", "-k", "10001"], "k is 10001, expected 1 to 10000"),
+        (["search", "x", "--filter", '{"colour": "red"}'], 'unknown filter key "colour"'),
+        (["embed", "--model", "nobody"], "no embedding model 'nobody'"),
+        (["lineage", "999999"], "no artifact 999999"),
+        (["models", "deploy", "nobody"], "no model 'nobody'"),
+        (["models", "show", "nobody"], "model 'nobody'"),
+        (["models", "ingest", "/nowhere"], "/nowhere does not exist"),
+        (["ingest", "/nowhere"], "/nowhere does not exist"),
+        (["tenants", "add-role", "1", "nobody at all"], 'role "nobody at all" does not exist'),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_arguments(dsn, arguments, message):
+    """Exit code 1, one error on stderr with a hint and without a traceback, nothing on stdout."""
+    ended = cli.run(dsn, *arguments, code=1)
+    assert ended.stdout == "" and ended.stderr.startswith("error: ") and message in ended.stderr
+    assert "Traceback" not in ended.stderr and ("HINT: " in ended.stderr or "expected" in ended.stderr)
+
+
+def test_export_of_no_model_leaves_no_file(dsn, tmp_path):
+    assert "model 'nobody'" in cli.run(dsn, "models", "export", "nobody", tmp_path / "file", code=1).stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("verb", "table"),
     [("models", "tensor_atom_coefficient"), ("ingest", "artifact_source"), ("embed", "atom_embedding")],
 )

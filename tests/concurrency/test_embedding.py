@@ -111,3 +111,28 @@ def test_workers_share_the_work(dsn, client):
     assert sorted(sum(shares, [])) == pending and sum(map(bool, shares)) > 1
     counts = together(dsn, [lambda session, share=share: session.embed_artifacts(share) for share in shares])
     assert counts == [len(share) for share in shares]
+
+
+@pytest.mark.parametrize("first", ["embedding", "dropping"])
+def test_a_model_dropped_while_it_embeds(dsn, client, tmp_path, first):
+    """Whoever comes second is told why it cannot; embeddings of no model never stay."""
+    models.ingest(client, tiny_model.write(tmp_path / "m", seed=8), "passing")
+    artifact = client.ingest_text(f"for a model that passes, {first} first")
+    embed = "select hartonomous.embed_artifacts(%s, 'passing')", [[artifact]]
+    drop = "select hartonomous.model_drop('passing')", None
+    one, other = (embed, drop) if first == "embedding" else (drop, embed)
+    with psycopg.connect(dsn) as session:
+        session.execute(*one)
+        with meanwhile(dsn, lambda second: second.query(*other)) as second:
+            session.commit()
+            with pytest.raises(hartonomous.Error) as raised:
+                second.result(waiting.PATIENCE)
+    assert raised.value.sqlstate == ("23503" if first == "embedding" else "ZH020") and raised.value.hint
+    stored = client.query(
+        "select count(*) from hartonomous.atom_embedding as e left join hartonomous.model using (model_id)"
+        " where name = 'passing' or name is null"
+    ).fetchone()
+    assert stored == (1 if first == "embedding" else 0,)
+    if first == "embedding":
+        client.query("delete from hartonomous.atom_embedding where artifact_id = %(id)s", {"id": artifact})
+        client.model_drop("passing")
