@@ -12,7 +12,7 @@ import waiting
 from hartonomous import models
 
 TEXT = "word " * 60
-MANY = 3000
+MANY = 2000
 
 
 @pytest.fixture(scope="module", autouse=True)
