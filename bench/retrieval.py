@@ -139,7 +139,7 @@ def measure(system: str, name: str, questions: Sequence[Question], search: Searc
     return {
         "questions": name, "n": n, "system": system, "hit@1": within(ranks, 1) / n, "hit@5": hits / n,
         "hit@5 95 %": lib.wilson(hits, n), "5 pages": within(page_ranks, 5) / n,
-        "mrr@10": sum(1 / r for r in ranks if r) / n, "ms": statistics.median(milliseconds), "ranks": ranks,
+        "mrr@10": sum(1 / r for r in ranks if r) / n, "ms": statistics.median(milliseconds),
     }  # fmt: skip
 
 
