@@ -6,5 +6,5 @@ comment on function hartonomous._words(text) is
 
 create or replace function hartonomous._lexemes(tenant_id int, content text) returns text[]
 language sql immutable parallel safe
-return array(select _lexemes.tenant_id || ':' || w.word from unnest(hartonomous._words(_lexemes.content)) as w (word));
+return array(select _lexemes.tenant_id::text || ':' || w.word from unnest(hartonomous._words(_lexemes.content)) as w (word));
 comment on function hartonomous._lexemes(int, text) is 'Words of a text as keys of the word index: each tenant has keys of its own.';
