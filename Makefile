@@ -21,9 +21,10 @@ $(DATA_built) &: assemble
 	$(PYTHON) build.py --out '$(BUILD)' --share '$(share)'
 install: install-package
 install-package:
-	rm -rf '$(package)' && mkdir -p '$(package)'
-	cp -r plpython/hartonomous_server '$(package)/'
-	$(PYTHON) -m compileall -q '$(package)'
+	rm -rf '$(package).new' && mkdir -p '$(package).new'
+	cp -r plpython/hartonomous_server '$(package).new/'
+	$(PYTHON) -m compileall -q -s '$(package).new' -p '$(package)' '$(package).new'
+	rm -rf '$(package)' && mv '$(package).new' '$(package)'
 uninstall: uninstall-package
 uninstall-package:
 	rm -rf '$(package)'

@@ -54,7 +54,11 @@ def text(skip: tuple[str, ...] = ()) -> str:
 
 
 def substitute(script: str, release: str, package_dir: str) -> str:
-    boot = f"import sys; {package_dir!r} in sys.path or sys.path.insert(0, {package_dir!r})"
+    # a backend that ran another version's Python forgets it the first time it comes here
+    boot = (
+        f"import sys; {package_dir!r} in sys.path or sys.path.insert(0, {package_dir!r}) "
+        "or [sys.modules.pop(m) for m in [*sys.modules] if m.partition('.')[0] == 'hartonomous_server']"
+    )
     return script.replace("@boot@", boot).replace("@version@", release)
 
 

@@ -36,7 +36,7 @@ revoke all on type hartonomous_private.vector_image from public;
 grant all on all tables in schema hartonomous to hartonomous_definer;
 grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
-revoke select on hartonomous.permit_check, hartonomous.atom from hartonomous_reader;
+revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.atom from hartonomous_reader;
 -- ref_count of a public atom would tell of others' use of it
 grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, meta, version, created_at) on hartonomous.atom
     to hartonomous_reader;

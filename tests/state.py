@@ -44,8 +44,11 @@ LOGICAL = {
     "artifact": """
         select n.artifact, modality, subtype, content_length, h_xy, h_yz, h_zm, canonical_text, semantics
         from hartonomous.artifact join artifact_name as n using (artifact_id)""",
+    "artifact_source_removed": """
+        select n.artifact, r.source_uri, r.document_uri, r.position, r.metadata
+        from hartonomous.artifact_source_removed as r join artifact_name as n using (artifact_id)""",
     "artifact_source": """
-        select n.artifact, s.tenant_id, source_uri, document_uri, metadata
+        select n.artifact, s.tenant_id, source_uri, document_uri, position, metadata
         from hartonomous.artifact_source as s join artifact_name as n using (artifact_id)""",
     "ingestion_log": """
         select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired

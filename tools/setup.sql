@@ -3,6 +3,8 @@
 set client_min_messages = warning;
 create extension if not exists pg_cron;
 select 'create database hartonomous' where not exists (select from pg_database where datname = 'hartonomous') \gexec
+-- the server forgets commit times when it freezes rows
+select cron.schedule_in_database('hartonomous: commit times', '17 * * * *', 'select hartonomous.transaction_time_resolve()', 'hartonomous');
 \connect hartonomous
 set client_min_messages = warning;
 create extension if not exists pg_stat_statements;
@@ -14,4 +16,4 @@ select 'alter extension hartonomous update'
 select $$select hartonomous.tenant_create('default')$$
  where not exists (select from hartonomous.tenant where tenant_id = 1) \gexec
 select $$select hartonomous.tenant_role_add(1, 'postgres')$$
- where not exists (select from hartonomous.tenant_role where tenant_id = 1 and role_name = 'postgres') \gexec
+ where not exists (select from hartonomous.tenant_role where role_name = 'postgres') \gexec

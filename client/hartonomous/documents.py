@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from hartonomous.client import Client
-from hartonomous.errors import DocumentMalformed, InvalidContent, InvalidParameter
+from hartonomous.errors import DocumentMalformed, Error, InvalidContent, InvalidParameter
 from hartonomous.progress import Progress, silent
 
 DOCUMENT_FORMATS = {
@@ -23,11 +24,11 @@ _CURRENT = """
 select s.source_uri, s.artifact_id
 from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
 where s.tenant_id = hartonomous.current_tenant() and s.source_uri = any(%(uris)s)
-  and not s.metadata ? 'position' and a.deleted_at is null
+  and s.position is null and a.deleted_at is null
 """
 _PASSAGES = """
 select count(*) from hartonomous.artifact_source as s
-where s.tenant_id = hartonomous.current_tenant() and s.document_uri = any(%(uris)s) and s.metadata ? 'position'
+where s.tenant_id = hartonomous.current_tenant() and s.document_uri = any(%(uris)s) and s.position is not null
 """
 
 
@@ -94,7 +95,8 @@ def find(paths: Sequence[str | Path], format: str, uri_prefix: str | None, exclu
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        yield from (path for path in paths if path.is_file() or path.is_symlink())
 
 
 def _format(path: Path, format: str) -> str:
@@ -114,8 +116,8 @@ def _ingest_group(client: Client, group: list[File], modality: str, result: Inge
         known.setdefault(uri, set()).add(artifact_id)
     for file in group:
         try:
-            artifact_id = _ingest_file(client, file, modality)
-        except (InvalidContent, DocumentMalformed) as error:
+            artifact_id = _retried(partial(_ingest_file, client, file, modality))
+        except (InvalidContent, DocumentMalformed, InvalidParameter, OSError) as error:
             result.failed.append((file.source_uri, str(error)))
             continue
         before = known.get(file.source_uri, set())
@@ -126,6 +128,17 @@ def _ingest_group(client: Client, group: list[File], modality: str, result: Inge
         else:
             result.new += 1
     result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
+
+
+def _retried(call: Callable[[], int]) -> int:
+    """The call's result; a deadlock or a conflict with another session is tried again, twice."""
+    for _ in range(2):
+        try:
+            return call()
+        except Error as error:
+            if error.sqlstate not in ("40001", "40P01"):
+                raise
+    return call()
 
 
 def _ingest_file(client: Client, file: File, modality: str) -> int:

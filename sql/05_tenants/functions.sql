@@ -38,4 +38,4 @@ begin
 end
 $$;
 comment on function hartonomous.tenant_role_add(int, name) is
-'Makes a database role act for a tenant; moves it when it acted for another. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';
+'Makes a database role act for a tenant; moves it when it acted for another. Membership goes by the role''s name: remap or remove it before a name is given to somebody else. hartonomous_admin administers all tenants of the installation. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';

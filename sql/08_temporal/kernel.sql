@@ -16,7 +16,7 @@ comment on function hartonomous._stamp_visible(bigint, pg_snapshot) is
 'Whether a snapshot of this installation saw the transaction of a stamp; it sees all that a restore brought.';
 
 create or replace function hartonomous._commit_time(stamp bigint) returns timestamptz
-language plpgsql stable parallel safe
+language plpgsql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     own   constant xid8 := hartonomous._stamp_own(_commit_time.stamp);
@@ -24,11 +24,12 @@ declare
 begin
     return case when known is not null then known
                 when own is null then '-infinity'
-                when pg_xact_status(own) = 'committed' then pg_xact_commit_timestamp(own::xid) end;
+                when pg_xact_status(own) = 'committed' then coalesce(pg_xact_commit_timestamp(own::xid), '-infinity')
+                when pg_xact_status(own) is null then '-infinity' end;
 end
 $$;
 comment on function hartonomous._commit_time(bigint) is
-'Commit time of a stamp''s transaction; NULL while it runs, when it rolled back, or when the server no longer knows; -infinity when a restore brought it without its time. Needs track_commit_timestamp = on.';
+'Commit time of a stamp''s transaction; NULL while it runs or when it rolled back; -infinity when the server no longer knows, or a restore brought the stamp without its time. Needs track_commit_timestamp = on.';
 
 create or replace function hartonomous._version_stamp() returns trigger
 language plpgsql volatile parallel unsafe security definer
@@ -41,14 +42,26 @@ $$;
 comment on function hartonomous._version_stamp() is
 'Row trigger: stamps the new version of a row with the transaction that writes it.';
 
+create or replace function hartonomous._version_columns(relation regclass, template text) returns text
+language sql stable parallel safe
+return (select string_agg(format(_version_columns.template, a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+        from pg_attribute as a
+        where a.attrelid = _version_columns.relation and a.attnum > 0 and not a.attisdropped and a.attname <> 'sys_begin');
+comment on function hartonomous._version_columns(regclass, text) is
+'Columns of a versioned table without the bookkeeping, each formatted from its name (%1$I) and type (%2$s), as one list.';
+
 create or replace function hartonomous._version_keep() returns trigger
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
     -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
-    execute format('insert into %I.%I select o.*, $1 from old_rows as o where o.sys_begin <> $1',
-                   tg_table_schema, tg_table_name || '_history') using hartonomous._stamp();
+    execute format('insert into %I.%I (%s, sys_begin, sys_end) select %s, o.sys_begin, $1 from old_rows as o where o.sys_begin <> $1',
+                   tg_table_schema, tg_table_name || '_history', hartonomous._version_columns(tg_relid, '%1$I'),
+                   hartonomous._version_columns(tg_relid, 'o.%1$I')) using hartonomous._stamp();
     return null;
+exception when undefined_column then
+    raise exception 'the history of table % lacks a column of it', tg_relid::regclass
+        using errcode = '55000', detail = sqlerrm, hint = format('select hartonomous.system_versioning_add(%L) again', tg_relid::regclass);
 end
 $$;
 comment on function hartonomous._version_keep() is
@@ -71,54 +84,64 @@ declare
     space   text;
     base    text;
     history text;
-    item    text;
-    columns text;
+    added   record;
 begin
     select n.nspname, c.relname into strict space, base
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where c.oid = relation;
     history := format('%I.%I', space, base || '_history');
-    if to_regclass(history) is not null then
-        return;
+    if to_regclass(history) is null then
+        perform hartonomous._version_begin(relation, format('%I', space), history);
     end if;
+    for added in
+        select a.attname, format_type(a.atttypid, a.atttypmod) as type from pg_attribute as a
+        where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+          and not exists (select from pg_attribute as h where h.attrelid = to_regclass(history) and h.attname = a.attname)
+    loop
+        execute format('alter table %s add column %I %s', history, added.attname, added.type);
+    end loop;
+    perform hartonomous._version_readers(relation, format('%I', space), base, history);
+end
+$$;
+comment on function hartonomous.system_versioning_add(regclass) is
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. Needs a superuser, as it creates functions and triggers.';
+
+create or replace function hartonomous._version_begin(relation regclass, space text, history text) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    event text;
+begin
     execute format('alter table %s add column sys_begin bigint not null default hartonomous._stamp()', relation);
     execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
     execute format('create index on %s (sys_end, sys_begin)', history);
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
-    execute format('grant usage on schema %I to hartonomous_definer', space);
+    execute format('grant usage on schema %s to hartonomous_definer', space);
     execute format('grant select, insert on %s to hartonomous_definer', history);
     execute format('grant select on %s to hartonomous_definer', relation);
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
-    foreach item in array array['update', 'delete'] loop
+    foreach event in array array['update', 'delete'] loop
         execute format('create trigger version_keep_%s after %1$s on %s referencing old table as old_rows
-                        for each statement execute function hartonomous._version_keep()', item, relation);
+                        for each statement execute function hartonomous._version_keep()', event, relation);
     end loop;
     execute format('create trigger version_truncate before truncate on %s execute function hartonomous._version_truncate()', relation);
-
-    -- the table's columns, without the bookkeeping, in both relations
-    select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum),
-           string_agg(format('v.%I', a.attname), ', ' order by a.attnum)
-    into columns, item
-    from pg_attribute as a
-    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attname <> 'sys_begin';
-    perform hartonomous._version_readers(format('%I', space), base, relation::text, history, columns, item);
 end
 $$;
-comment on function hartonomous.system_versioning_add(regclass) is
-'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Repeating the call changes nothing. Needs a superuser, as it creates functions and triggers.';
+comment on function hartonomous._version_begin(regclass, text, text) is 'Creates the history table of a table and the triggers that fill it.';
 
-create or replace function hartonomous._version_readers(
-    space text, base text, relation text, history text, columns text, picked text) returns void
+create or replace function hartonomous._version_readers(relation regclass, space text, base text, history text) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
     -- one row per version with the times of the two transactions that bound it; few transactions, many rows
     versions constant text := format($q$
-        with v as (select *, null::bigint as sys_end from %1$s union all select * from %2$s),
+        with v as (select %3$s, sys_begin, null::bigint as sys_end from %1$s union all select %3$s, sys_begin, sys_end from %2$s),
              t as materialized (select x, hartonomous._commit_time(x) as at
                   from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x))
-        select %3$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
-        from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history, picked);
+        select %4$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
+        from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history,
+        hartonomous._version_columns(relation, '%1$I'), hartonomous._version_columns(relation, 'v.%1$I'));
     reader record;
+    name   text;
 begin
     for reader in
         select * from (values
@@ -129,15 +152,19 @@ begin
                                                                and (v.sys_end is null or not hartonomous._stamp_visible(v.sys_end, $1))')
         ) as r (suffix, meaning, arguments, condition)
     loop
-        execute format('create or replace function %s.%I(%s) returns table (%s, valid_from timestamptz, valid_to timestamptz)
+        name := format('%s.%I(%s)', space, base || reader.suffix, reader.arguments);
+        if to_regprocedure(regexp_replace(name, '\m(at|a|b|s) ', '', 'g')) is not null then
+            execute format('drop function %s', name);  -- its columns may have changed
+        end if;
+        execute format('create function %s returns table (%s, valid_from timestamptz, valid_to timestamptz)
                         language sql stable parallel safe set search_path = pg_catalog, pg_temp as %L',
-                       space, base || reader.suffix, reader.arguments, columns, versions || ' ' || reader.condition);
-        execute format('revoke all on function %s.%I(%s) from public', space, base || reader.suffix, reader.arguments);
-        execute format('grant execute on function %s.%I(%s) to hartonomous_reader', space, base || reader.suffix, reader.arguments);
-        execute format('comment on function %s.%I(%s) is %L', space, base || reader.suffix, reader.arguments,
+                       name, hartonomous._version_columns(relation, '%1$I %2$s'), versions || ' ' || reader.condition);
+        execute format('revoke all on function %s from public', name);
+        execute format('grant execute on function %s to hartonomous_reader', name);
+        execute format('comment on function %s is %L', name,
                        format('Versions of %s %s, with the span in which each was current.', relation, reader.meaning));
     end loop;
 end
 $$;
-comment on function hartonomous._version_readers(text, text, text, text, text, text) is
+comment on function hartonomous._version_readers(regclass, text, text, text) is
 'Creates the four functions that read a versioned table as of a time, a snapshot, a span, or whole.';

@@ -70,10 +70,15 @@ begin
         perform hartonomous._artifact_root(tenant, artifact_delete.artifact_id);
         raise exception 'artifact % is public and not yours to delete', artifact_delete.artifact_id using errcode = 'ZH002';
     end if;
+    -- a document goes with its passages, but for those that stand elsewhere too
+    perform hartonomous._document_retire(tenant, d.document_uri, '{}', '{}')
+    from (select s.document_uri from hartonomous.artifact_source as s
+          where s.artifact_id = artifact_delete.artifact_id and s.document_uri is not null and s.position is null
+          order by s.document_uri) as d;
 end
 $$;
 comment on function hartonomous.artifact_delete(bigint) is
-'Soft-deletes an artifact of the caller''s tenant; artifact_restore brings it back. Errors: ZH010 no such artifact, ZH002 public.';
+'Soft-deletes an artifact of the caller''s tenant, a document together with the passages that stand nowhere else; artifact_restore brings them back. Errors: ZH010 no such artifact, ZH002 public.';
 
 create or replace function hartonomous.artifact_restore(artifact_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -81,19 +86,39 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('artifact_delete');
+    gone   constant timestamptz := (select a.deleted_at from hartonomous.artifact as a
+                                    where a.artifact_id = artifact_restore.artifact_id and a.tenant_id = tenant for update);
+    documents text[];
 begin
-    update hartonomous.artifact as a set deleted_at = null, updated_at = now()
-    where a.artifact_id = artifact_restore.artifact_id and a.tenant_id = tenant and a.deleted_at is not null;
-    if not found then
+    if gone is null then
         perform hartonomous._artifact_root(tenant, artifact_restore.artifact_id);
+        return;
     end if;
+    select coalesce(array_agg(r.document_uri), '{}') into documents from hartonomous.artifact_source_removed as r
+    where r.artifact_id = artifact_restore.artifact_id and r.removed_at = gone and r.position is null and r.document_uri is not null;
+    with back as (
+        delete from hartonomous.artifact_source_removed as r
+        where r.tenant_id = tenant and r.removed_at = gone
+          and (r.artifact_id = artifact_restore.artifact_id or r.document_uri = any (documents))
+        returning r.*
+    ), stands as (
+        insert into hartonomous.artifact_source
+        overriding system value
+        select b.artifact_source_id, b.tenant_id, b.artifact_id, b.source_uri, b.document_uri, b.position, b.metadata, b.created_at
+        from back as b order by b.artifact_id, b.source_uri
+        on conflict (artifact_id, source_uri) do nothing
+        returning artifact_id
+    )
+    update hartonomous.artifact as a set deleted_at = null, updated_at = now()
+    where a.deleted_at = gone
+      and (a.artifact_id = artifact_restore.artifact_id or a.artifact_id in (select s.artifact_id from stands as s));
 exception when unique_violation then
-    raise exception 'artifact % was ingested again since it was deleted', artifact_restore.artifact_id
-        using errcode = '23505', hint = 'use the artifact that has its content now';
+    raise exception 'content of artifact % was ingested again since it was deleted', artifact_restore.artifact_id
+        using errcode = '23505', hint = 'use the artifact that has it now, or delete that one first';
 end
 $$;
 comment on function hartonomous.artifact_restore(bigint) is
-'Undoes artifact_delete; a live artifact stays as it is. Errors: ZH010 no such artifact, 23505 the same content was ingested again.';
+'Undoes artifact_delete, a document''s passages included; a live artifact stays as it is. Errors: ZH010 no such artifact, 23505 the same content was ingested again.';
 
 create or replace function hartonomous.artifact_show(artifact_ids bigint[])
 returns table (artifact_id bigint, modality text, subtype text, source_uri text, metadata jsonb, content_hash bytea, canonical_text text)
@@ -122,7 +147,7 @@ begin atomic
     select s.artifact_id
     from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
     where s.tenant_id = _document_current.tenant_id and s.document_uri = _document_current.document_uri
-      and s.source_uri = _document_current.document_uri and not s.metadata ? 'position' and a.deleted_at is null;
+      and s.source_uri = _document_current.document_uri and s.position is null and a.deleted_at is null;
 end;
 comment on function hartonomous._document_current(int, text) is 'The artifact that holds a document as last ingested.';
 

@@ -73,7 +73,7 @@ begin atomic
                                     canonical_texts => array[ingest_text.content]))[1];
 end;
 comment on function hartonomous.ingest_text(text, text, jsonb, text) is
-'Stores a text as its UTF-8 bytes, unchanged, and returns its artifact id. Errors: see ingest_many.';
+'Stores a text as its UTF-8 bytes, unchanged and whole, and returns its artifact id. An embedding reads no more of it than the model''s max_tokens: ingest_document splits long texts. Errors: see ingest_many.';
 
 create or replace function hartonomous.ingest_document(
     source_uri text, content text, format text default 'text', metadata jsonb default '{}') returns bigint
@@ -197,27 +197,29 @@ comment on function hartonomous._artifact_insert(int, smallint, text, bytea[], b
 'Creates the artifacts of contents that have none, in the order of their hashes; returns the ids created.';
 
 create or replace function hartonomous._source_put(
-    tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[], metadata jsonb[]) returns bigint
+    tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[], metadata jsonb[], positions int[] default null)
+returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     changed bigint;
 begin
-    insert into hartonomous.artifact_source as s (tenant_id, artifact_id, source_uri, document_uri, metadata)
+    insert into hartonomous.artifact_source as s (tenant_id, artifact_id, source_uri, document_uri, position, metadata)
     select distinct on (i.artifact_id, i.source_uri)
-           _source_put.tenant_id, i.artifact_id, i.source_uri, _source_put.document_uri, coalesce(i.metadata, '{}')
-    from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata)
-         with ordinality as i (artifact_id, source_uri, metadata, ord)
+           _source_put.tenant_id, i.artifact_id, i.source_uri, _source_put.document_uri, i.position, coalesce(i.metadata, '{}')
+    from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata, _source_put.positions)
+         with ordinality as i (artifact_id, source_uri, metadata, position, ord)
     order by i.artifact_id, i.source_uri, i.ord
     on conflict (artifact_id, source_uri) do update
-    set metadata = excluded.metadata, document_uri = excluded.document_uri
-    where s.metadata <> excluded.metadata or s.document_uri is distinct from excluded.document_uri;
+    set metadata = excluded.metadata, document_uri = excluded.document_uri, position = excluded.position
+    where (s.document_uri is null or excluded.document_uri is not null)  -- a document's occurrence stays the document's
+      and (s.metadata, s.document_uri, s.position) is distinct from (excluded.metadata, excluded.document_uri, excluded.position);
     get diagnostics changed = row_count;
     return changed;
 end
 $$;
-comment on function hartonomous._source_put(int, text, bigint[], text[], jsonb[]) is
+comment on function hartonomous._source_put(int, text, bigint[], text[], jsonb[], int[]) is
 'Records where artifacts were found; the same occurrence again changes nothing. Returns the occurrences added or changed.';
 
 create or replace function hartonomous._document_retire(
@@ -234,12 +236,16 @@ begin
         where s.tenant_id = _document_retire.tenant_id and s.document_uri = _document_retire.document_uri
           and not exists (select from unnest(_document_retire.artifact_ids, _document_retire.source_uris) as k (artifact_id, source_uri)
                           where (k.artifact_id, k.source_uri) = (s.artifact_id, s.source_uri))
-        returning s.artifact_id
+        returning s.*
+    ), kept as (
+        insert into hartonomous.artifact_source_removed select r.* from removed as r returning artifact_id
     )
-    select array_agg(distinct artifact_id) into gone from removed;
+    select array_agg(distinct k.artifact_id) into gone from kept as k where k.artifact_id <> all (_document_retire.artifact_ids);
 
-    -- lock first, judge after: another document may have taken a passage up meanwhile
-    perform from hartonomous.artifact as a where a.artifact_id = any (gone) order by a.artifact_id for update;
+    -- lock first, judge after; what another transaction holds by _artifact_put is being taken up by it and stays
+    select array_agg(l.artifact_id) into gone
+    from (select a.artifact_id from hartonomous.artifact as a where a.artifact_id = any (gone)
+          order by a.artifact_id for no key update skip locked) as l;
     update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
     where a.artifact_id = any (gone) and a.deleted_at is null
       and not exists (select from hartonomous.artifact_source as s where s.artifact_id = a.artifact_id);

@@ -74,14 +74,24 @@ create table hartonomous.artifact_source (
     artifact_id  bigint not null references hartonomous.artifact on delete cascade,
     source_uri   text not null check (octet_length(source_uri) <= 2000),
     document_uri text,
+    position     int,
     metadata     jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at   timestamptz not null default now(),
     primary key (artifact_id, source_uri)
 );
 comment on table hartonomous.artifact_source is
-'Occurrences: where the bytes of an artifact were found. A passage that stands on several pages has several rows; document_uri is the document it was split from.';
+'Occurrences: where the bytes of an artifact were found. A passage that stands on several pages has several rows; document_uri is the document it was split from, position its place there; position is NULL for the document itself.';
 create index on hartonomous.artifact_source (tenant_id, document_uri) where document_uri is not null;
 create index on hartonomous.artifact_source (tenant_id, source_uri text_pattern_ops);
+
+create table hartonomous.artifact_source_removed (
+    like hartonomous.artifact_source,
+    removed_at timestamptz not null default now()
+);
+comment on table hartonomous.artifact_source_removed is
+'Occurrences taken away by artifact_delete or by a new version of their document; artifact_restore puts those of its artifact back.';
+create index on hartonomous.artifact_source_removed (artifact_id);
+create index on hartonomous.artifact_source_removed (tenant_id, document_uri);
 
 create table hartonomous.ingestion_log (
     ingestion_log_id bigint generated always as identity primary key,
@@ -97,7 +107,8 @@ create table hartonomous.ingestion_log (
 comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something.';
 
 insert into hartonomous.tenant_table (relation)
-values ('hartonomous.atom'), ('hartonomous.artifact'), ('hartonomous.artifact_source'), ('hartonomous.ingestion_log');
+values ('hartonomous.atom'), ('hartonomous.artifact'), ('hartonomous.artifact_source'),
+       ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
 select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_artifact_id_seq', 'hartonomous.artifact_source',
-                  'hartonomous.artifact_source_artifact_source_id_seq', 'hartonomous.ingestion_log',
+                  'hartonomous.artifact_source_artifact_source_id_seq', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log',
                   'hartonomous.ingestion_log_ingestion_log_id_seq']::regclass[]);

@@ -15,13 +15,20 @@ begin
         return target.parameters;
     end if;
 
+    -- parts of the right length in all, each of them beginning where one ends: no gap, no overlap
     select t.name, t.byte_length, coalesce(sum(c.byte_length), 0) as present, count(*) over () as of_n into gap
-    from hartonomous.model_tensor as t left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
+    from hartonomous.model_tensor as t
+    left join (select p.*, lag(p.start + p.byte_length, 1, 0::bigint) over (partition by p.model_tensor_id order by p.start) as before
+               from hartonomous.tensor_atom_coefficient as p
+               where p.model_tensor_id in (select o.model_tensor_id from hartonomous.model_tensor as o where o.model_id = model_commit.model_id)
+              ) as c using (model_tensor_id)
     where t.model_id = model_commit.model_id
-    group by t.model_tensor_id having coalesce(sum(c.byte_length), 0) <> t.byte_length
+    group by t.model_tensor_id
+    having coalesce(sum(c.byte_length), 0) <> t.byte_length or bool_or(c.start <> c.before)
     order by t.name limit 1;
     if found then
-        raise exception 'tensor "%" has % of % bytes', gap.name, gap.present, gap.byte_length
+        raise exception 'tensor "%" has % of % bytes%', gap.name, gap.present, gap.byte_length,
+            case when gap.present >= gap.byte_length then ', and parts of it overlap' else '' end
             using errcode = 'ZH022', detail = format('%s tensors are incomplete', gap.of_n),
                   hint = 'put the missing parts with hartonomous.tensor_put; hartonomous.tensor_missing lists them';
     end if;
@@ -125,6 +132,12 @@ $$;
 comment on function hartonomous.model_deploy(text) is
 'Makes a model the tenant''s default of its kind. Errors: ZH020 no such model, ZH022 not finished.';
 
+create or replace function hartonomous._tensor_atom_used(tensor_atom_id bigint) returns boolean
+language sql stable parallel safe
+return exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = _tensor_atom_used.tensor_atom_id)
+    or exists (select from hartonomous.tensor_atom_coefficient_history as h where h.tensor_atom_id = _tensor_atom_used.tensor_atom_id);
+comment on function hartonomous._tensor_atom_used(bigint) is 'Whether a model or its history holds a tensor atom.';
+
 create or replace function hartonomous.model_drop(model text) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -133,20 +146,29 @@ declare
     tenant constant int := hartonomous._permit('model_write');
     target constant bigint := hartonomous._model_own(tenant, model);
     unfinished bigint[];
+    held       bigint[];
+    orphans    bigint[];
 begin
+    select array_agg(distinct c.tensor_atom_id) into held
+    from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as t using (model_tensor_id) where t.model_id = target;
     select array_agg(t.model_tensor_id) into unfinished
     from hartonomous.model_tensor as t join hartonomous.model as m using (model_id)
     where m.model_id = target and m.status = 'loading';
-    delete from hartonomous.model as m where m.model_id = target;
+    begin
+        delete from hartonomous.model as m where m.model_id = target;
+    exception when foreign_key_violation then
+        raise exception 'model % has made embeddings that are stored', quote_literal(model) using errcode = '23503',
+            hint = 'deploy another model with hartonomous.model_deploy and keep this one: its embeddings refer to it';
+    end;
     -- nobody ever ran an unfinished model: it leaves no history
     delete from hartonomous.tensor_atom_coefficient_history as h where h.model_tensor_id = any (unfinished);
+    -- lock first, judge after; what another transaction holds is being put into a model
+    select array_agg(l.tensor_atom_id) into orphans
+    from (select a.tensor_atom_id from hartonomous.tensor_atom as a
+          where a.tensor_atom_id = any (held) and not hartonomous._tensor_atom_used(a.tensor_atom_id)
+          order by a.content_hash for update skip locked) as l;
     delete from hartonomous.tensor_atom as a
-    where a.tenant_id = tenant
-      and not exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = a.tensor_atom_id)
-      and not exists (select from hartonomous.tensor_atom_coefficient_history as h where h.tensor_atom_id = a.tensor_atom_id);
-exception when foreign_key_violation then
-    raise exception 'model % has made embeddings that are stored', quote_literal(model) using errcode = '23503',
-        hint = 'deploy another model with hartonomous.model_deploy and keep this one: its embeddings refer to it';
+    where a.tensor_atom_id = any (orphans) and not hartonomous._tensor_atom_used(a.tensor_atom_id);
 end
 $$;
 comment on function hartonomous.model_drop(text) is

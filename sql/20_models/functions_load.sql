@@ -65,6 +65,8 @@ declare
     total  constant bigint := hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype);
     target bigint;
     atoms  bytea[];
+    hashes bytea[];
+    held   bigint;
 begin
     if tensor is null or start is null or data is null or shape is null then
         raise exception 'tensor, shape, start and data must not be NULL' using errcode = '22004';
@@ -76,12 +78,20 @@ begin
     target := hartonomous._tensor_declare(tenant, tensor_put.model_id, tensor, dtype, shape, total);
 
     -- tiles end at multiples of the tile size within the tensor, whatever parts the caller sends
-    insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
-    select tenant, sha256(p.piece), p.piece
-    from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
-    where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = sha256(p.piece))
-    order by sha256(p.piece)
-    on conflict (tenant_id, content_hash) do nothing;
+    -- who drops an atom that was found, before it is locked, makes it be put anew: then there is another round
+    select array_agg(distinct sha256(p.piece)) into hashes from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p;
+    for round in 1 .. 10 loop
+        insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
+        select tenant, sha256(p.piece), p.piece
+        from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
+        where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = sha256(p.piece))
+        order by sha256(p.piece)
+        on conflict (tenant_id, content_hash) do nothing;
+        perform from hartonomous.tensor_atom as a
+        where a.tenant_id = tenant and a.content_hash = any (hashes) order by a.content_hash for key share;
+        get diagnostics held = row_count;
+        exit when held = coalesce(cardinality(hashes), 0);
+    end loop;
 
     insert into hartonomous.tensor_atom_coefficient (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length)
     select tenant, target, a.tensor_atom_id, p.start, octet_length(p.piece)

@@ -89,19 +89,25 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('embed', cardinality(artifact_ids));
     foreign_id bigint;
+    target     bigint;
 begin
     select i.id into foreign_id from unnest(artifact_ids) as i (id)
-    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = tenant and a.deleted_at is null)
+    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = tenant)
     limit 1;
     if found then
         raise exception 'no artifact %', coalesce(foreign_id::text, 'NULL') using errcode = 'ZH010',
             hint = 'embed_artifacts takes artifacts of your own tenant; hartonomous.embedding_pending lists them';
     end if;
-    return hartonomous._embed_artifacts(tenant, hartonomous._model_id(tenant, model, 'embedding'), artifact_ids);
+    target := hartonomous._model_id(tenant, model, 'embedding');
+    perform from hartonomous.model as m where m.model_id = target and m.status = 'ready' for key share;
+    if not found then
+        raise exception 'the model was dropped meanwhile' using errcode = 'ZH020', hint = 'select * from hartonomous.model_list()';
+    end if;
+    return hartonomous._embed_artifacts(tenant, target, artifact_ids);
 end
 $$;
 comment on function hartonomous.embed_artifacts(bigint[], text) is
-'Embeds the texts of artifacts and stores vector, place, request and provenance in the caller''s transaction; those with a current embedding are passed over. Returns how many were embedded. Safe when called by many sessions at once. Errors: ZH010 no such artifact, ZH020 no such model.';
+'Embeds the texts of artifacts and stores vector, place, request and provenance in the caller''s transaction; those with a current embedding, and deleted ones, are passed over. Returns how many were embedded. Safe when called by many sessions at once. Errors: ZH010 no such artifact, ZH020 no such model.';
 
 create or replace function hartonomous._embed_artifacts(tenant_id int, model_id bigint, artifact_ids bigint[]) returns bigint
 language plpython3u volatile parallel unsafe

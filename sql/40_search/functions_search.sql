@@ -16,6 +16,9 @@ begin
                 hint = case key when 'metadata' then 'give an object that the metadata must contain' else 'give a string' end;
         end if;
     end loop;
+    if filter ? 'modality' then
+        perform hartonomous._modality(filter ->> 'modality');
+    end if;
     if not (pg_input_is_valid(coalesce(filter ->> 'created_after', 'now'), 'timestamptz')
             and pg_input_is_valid(coalesce(filter ->> 'created_before', 'now'), 'timestamptz')) then
         raise exception 'created_after and created_before must be times' using errcode = 'ZH041', hint = 'for example 2026-01-31 12:00+00';
@@ -99,7 +102,7 @@ comment on function hartonomous._occurrence_match(hartonomous.artifact_source, j
 create or replace function hartonomous._filter_match(artifact hartonomous.artifact, filter jsonb) returns boolean
 language sql stable parallel safe
 return (_filter_match.filter ->> 'modality' is null
-        or (_filter_match.artifact).modality = hartonomous._modality(_filter_match.filter ->> 'modality'))
+        or (_filter_match.artifact).modality = (select m.modality from hartonomous.modality as m where m.name = _filter_match.filter ->> 'modality'))
    and (_filter_match.filter ->> 'subtype' is null or (_filter_match.artifact).subtype = _filter_match.filter ->> 'subtype')
    and (_filter_match.filter ->> 'created_after' is null
         or (_filter_match.artifact).created_at >= (_filter_match.filter ->> 'created_after')::timestamptz)

@@ -180,7 +180,7 @@ def test_versions_of_one_document_at_once(dsn, connection):
     documents = connection.execute(
         "select a.deleted_at is null, hartonomous._document_current(1, 'versions') = a.artifact_id"
         " from hartonomous.artifact as a join hartonomous.artifact_source as s using (artifact_id)"
-        " where s.source_uri = 'versions' and s.metadata -> 'position' is null"
+        " where s.source_uri = 'versions' and s.position is null"
     ).fetchall()
     assert documents == [(True, True)]
     check_references(connection)

@@ -134,11 +134,6 @@ CASES = [
     ("hartonomous.embed_many(array['x'], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embed_artifacts(array[1, -1])", "ZH010", "no artifact -1"),
     ("hartonomous.embed_artifacts(array[null]::bigint[])", "ZH010", "no artifact NULL"),
-    (
-        "hartonomous.embed_artifacts(array(select artifact_id from hartonomous.artifact where deleted_at is not null))",
-        "ZH010",
-        "no artifact",
-    ),
     ("hartonomous.embed_artifacts(array[1], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embedding_pending(worker => 2, workers => 2)", "22023", "worker 2 of 2"),
     ("hartonomous.embedding_pending(workers => 0)", "22023", "workers|worker 0 of 0"),

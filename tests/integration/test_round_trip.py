@@ -47,6 +47,7 @@ def fill(client, connection, server, model, pages, dsn):
         [b"", b"leaf", os.urandom(5000), os.urandom(200_000), bytes(130_000)], "binary"
     )  # the last shares a block
     client.artifact_delete(client.ingest_text("deleted again"))
+    client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))
 
     server.execute("create role {} login in role hartonomous_writer", ROLE)
     client.tenant_role_add(client.tenant_create("acme"), ROLE)

@@ -25,7 +25,7 @@ def test_every_table_is_part_of_the_state(connection):
         "update hartonomous.atom set ref_count = 9 where h_xy = (select max(h_xy) from hartonomous.artifact)",
         "update hartonomous.artifact set canonical_text = upper(canonical_text) where canonical_text = 'Some text.'",
         "update hartonomous.artifact set deleted_at = now() where canonical_text = 'Some text.'",
-        "update hartonomous.artifact_source set metadata = metadata - 'title' where metadata ->> 'position' = '0'",
+        "update hartonomous.artifact_source set metadata = metadata - 'title' where position = 0",
         "delete from hartonomous.ingestion_log where ingestion_log_id = 1",
         "update hartonomous.model set state_hash = sha256(state_hash)",
         "update hartonomous.tensor_atom_coefficient set coefficient = 2 where coefficient_id = 1",

@@ -127,7 +127,7 @@ select is_empty(
 -- security definer: a reviewed list; each takes the tenant from _permit, or is listed with its reason in CONTRIBUTING.md
 select set_eq(
     'select proname from ours where prosecdef',
-    array['_permit', '_permit_read', '_vector', '_version_keep', '_version_stamp', 'artifact_delete', 'artifact_restore', 'artifact_show', 'content',
+    array['_commit_time', '_permit', '_permit_read', '_vector', '_version_keep', '_version_stamp', 'artifact_delete', 'artifact_restore', 'artifact_show', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_document', 'ingest_many', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_list', 'model_storage', 'project', 'search', 'search_vector', 'server_check', 'tenant_create', 'tenant_role_add',

@@ -6,7 +6,7 @@ set local role ann;
 
 create function pg_temp.passages(uri text) returns table (artifact_id bigint, body text) language sql as $$
     select a.artifact_id, a.canonical_text from hartonomous.artifact as a join hartonomous.artifact_source as s using (artifact_id)
-    where s.document_uri = uri and a.subtype = 'passage' and a.deleted_at is null order by (s.metadata -> 'position')::int$$;
+    where s.document_uri = uri and a.subtype = 'passage' and a.deleted_at is null order by s.position$$;
 
 select hartonomous.ingest_document('m.md', E'# Tea\n\nPour water.\n\n## Milk\n\nLast.\n', 'markdown', '{"shelf": 3}') as first \gset
 create temp table before as select * from pg_temp.passages('m.md');

@@ -16,9 +16,10 @@ BLOCK_BYTES = 64 * 1024
 
 
 def put(db: Any, tenant: int, modality: int, contents: Sequence[bytes], ids: identity.Identities) -> int:
-    """Stores the atoms of contents whose roots are ids, and counts one reference to each; returns how many were new.
+    """Stores the atoms of contents whose roots are ids, counts one reference to each, returns how many were new.
 
-    Everything goes in one call, which takes its rows in the order of their keys: callers with common atoms do not deadlock.
+    Everything goes in one call, which takes its rows in the order of their keys: callers with common atoms cannot
+    deadlock.
     """
     pieces: list[bytes | None] = [content if len(content) <= BLOCK_BYTES else None for content in contents]
     hashes, keys = list(ids.hashes), [ids.h]
@@ -38,7 +39,7 @@ def put(db: Any, tenant: int, modality: int, contents: Sequence[bytes], ids: ide
 
 
 def _present(db: Any, h: Any) -> list[bool]:
-    """Which atoms are there. Only the creator of an artifact stores its root, so the answer stays true until he does."""
+    """Which atoms are there. Only the creator of an artifact stores its root, so the answer stays true."""
     rows = query(db, "select data, children from hartonomous._atom_get($1, $2, $3) order by ord",
                  *(("bigint[]", column.tolist()) for column in h.T))
     return [row["data"] is not None or row["children"] is not None for row in rows]

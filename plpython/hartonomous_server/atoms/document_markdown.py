@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
 from markdown_it import MarkdownIt
 
 from hartonomous_server import errors
 from hartonomous_server.atoms import document_html
 from hartonomous_server.atoms.document_pack import Section
 
+MARKS = re.compile(r"[*_~]+|[\[\]<`]")
+MAX_MARKS = 3000  # in one paragraph: the parser's time grows with their square
 MAX_NESTING = 100  # the renderer leaves out what is nested deeper
 
 
 def parse(content: str, target: int) -> tuple[str, list[Section]]:
     """The title, which is the first heading, and the sections of a document."""
     markdown = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+    _refuse_slow(markdown, content)
     tokens = markdown.parse(content)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 1:
         raise errors.DocumentMalformed(f"markdown is nested {MAX_NESTING} deep, expected less")
     return document_html.parse(markdown.renderer.render(tokens, markdown.options, {}), target)
+
+
+def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
+    markdown.disable("inline")
+    for token in markdown.parse(content):
+        if token.type == "inline" and (marks := len(MARKS.findall(token.content))) > MAX_MARKS:
+            found = f"a paragraph has {marks} emphasis and link marks"
+            raise errors.DocumentMalformed(f"{found}, expected at most {MAX_MARKS}")
+    markdown.enable("inline")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hartonomous_server import errors
 from hartonomous_server.atoms import content, document, identity
 from hartonomous_server.db import query
 
@@ -48,10 +49,14 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
 
     ids = [page_id, *passages.artifact_ids]
     uris = [uri, *(f"{uri}#{passage.anchor}" if passage.anchor else uri for passage in split.passages)]
-    page_note = {**json.loads(metadata), "title": split.title}
-    notes = [page_note, *({**page_note, "heading_path": list(passage.heading_path), "anchor": passage.anchor,
-                           "position": passage.position} for passage in split.passages)]
-    changed = _occurrences(db, tenant, uri, ids, uris, [json.dumps(note) for note in notes])
+    given = json.loads(metadata)
+    if reserved := sorted({"heading_path", "anchor"} & given.keys()):
+        raise errors.InvalidParameter(f'metadata key "{reserved[0]}" is the splitter\'s', hint="choose another name")
+    page_note = {"title": split.title, **given}
+    notes = [page_note, *({**page_note, "heading_path": list(passage.heading_path), "anchor": passage.anchor}
+                          for passage in split.passages)]
+    changed = _occurrences(db, tenant, uri, ids, uris, [json.dumps(note) for note in notes],
+                           [None, *(passage.position for passage in split.passages)])
     retired = query(db, "select hartonomous._document_retire($1, $2, $3, $4) as n",
                     ("int", tenant), ("text", uri), ("bigint[]", ids), ("text[]", uris))[0]["n"]
     _edges(db, tenant, page_id, passages.artifact_ids, [row["artifact_id"] for row in previous])
@@ -81,9 +86,10 @@ def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: S
 
 
 def _occurrences(db: Any, tenant: int, document_uri: str | None, ids: Sequence[int], uris: Sequence[str],
-                 metadata: Sequence[str | None]) -> int:
-    return query(db, "select hartonomous._source_put($1, $2, $3, $4, $5) as n", ("int", tenant), ("text", document_uri),
-                 ("bigint[]", list(ids)), ("text[]", list(uris)), ("jsonb[]", list(metadata)))[0]["n"]
+                 metadata: Sequence[str | None], positions: Sequence[int | None] | None = None) -> int:
+    return query(db, "select hartonomous._source_put($1, $2, $3, $4, $5, $6) as n", ("int", tenant),
+                 ("text", document_uri), ("bigint[]", list(ids)), ("text[]", list(uris)),
+                 ("jsonb[]", list(metadata)), ("int[]", positions))[0]["n"]
 
 
 def _edges(db: Any, tenant: int, page_id: int, passage_ids: Sequence[int], previous_ids: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from hartonomous_server import blas, errors
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
+TEXTS_A_SLICE = 64
 _encoders: dict[bytes, Encoder] = {}
 _tokenizers: dict[bytes, Tokenizer] = {}
 
@@ -50,20 +52,28 @@ class Batch:
         """Writes the request of this batch and returns its id."""
         inputs = hashlib.sha256(b"".join(hashlib.sha256(text.encode()).digest() for text in self.texts)).digest()
         return query(
-            db, "select hartonomous._request_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as id",
+            db, "select hartonomous._request_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as id",
             ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash),
             ("bytea", inputs), ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()),
             ("int", len(self.texts)), ("bigint", self.tokens),
-            ("text", blas.core_name()), ("int", 1), ("double precision", self.seconds),
+            ("text", _libraries()), ("text", blas.core_name()), ("int", 1), ("double precision", self.seconds),
         )[0]["id"]
+
+
+def _libraries() -> str:
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
 
 
 def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
     """Embeds texts with a model that can embed."""
     started = time.perf_counter()
     encoder = _cached(db, model_id, _encoders, _load_encoder)
-    ids = tokenizer(db, model_id).encode_batch(list(texts))
-    vectors = encoder.encode(ids, check=interrupts(db))
+    check = interrupts(db)
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), TEXTS_A_SLICE):
+        check()
+        ids += tokenizer(db, model_id).encode_batch(texts[start : start + TEXTS_A_SLICE])
+    vectors = encoder.encode(ids, check=check)
     return Batch(model_id, _state(db, model_id), texts, sum(map(len, ids)), vectors, time.perf_counter() - started)
 
 
@@ -102,4 +112,4 @@ def _load_tokenizer(db: Any, model_id: int) -> Tokenizer:
 def _load_encoder(db: Any, model_id: int) -> Encoder:
     config, _ = _files(db, model_id)
     weights = loading.tensors(db, model_id)
-    return Encoder(config, packing.pack(BertConfig.parse(config["config"]), weights.__getitem__))
+    return Encoder(config, packing.pack(BertConfig.parse(config["config"]), weights.pop))

@@ -19,14 +19,19 @@ _NORMALIZER_SETTINGS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+# Only so many tokens count, so only so much of a text is read: the library keeps some hundred bytes for each character.
+CHARACTERS_A_TOKEN = 16
+MAX_CHARACTERS = 1_000_000  # of a text with hardly any words in it; what stands after them is not read
+
 _SPECIAL_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token")
 
 
 class Tokenizer:
     """A tokenizer that cuts at ``max_length`` and never pads."""
 
-    def __init__(self, library_tokenizer: Any, lower_case: bool = False) -> None:
+    def __init__(self, library_tokenizer: Any, max_length: int, lower_case: bool = False) -> None:
         self._tokenizer = library_tokenizer
+        self._max_length = max_length
         self._lower_case = lower_case
 
     @classmethod
@@ -48,7 +53,7 @@ class Tokenizer:
             if tokenizer.token_to_id(token) is None:
                 raise errors.TokenizerInvalid(f"special token {token} is not in the vocabulary")
         tokenizer.add_special_tokens(special)
-        return cls(tokenizer, lower_case)
+        return cls(tokenizer, max_length, lower_case)
 
     @classmethod
     def from_files(cls, tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> Tokenizer:
@@ -72,12 +77,24 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, special tokens included."""
-        if self._lower_case:
-            texts = [text.lower() for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast([self._head(text) for text in texts])]
+        for i, text in enumerate(texts):
+            characters = self._max_length * CHARACTERS_A_TOKEN
+            while len(ids[i]) < self._max_length and characters < min(len(text), MAX_CHARACTERS):
+                characters *= 8
+                ids[i] = self._tokenizer.encode(self._head(text, characters)).ids
+        return ids
 
     def encode(self, text: str) -> list[int]:
         return self.encode_batch([text])[0]
+
+    def _head(self, text: str, characters: int = 0) -> str:
+        """The beginning of a text, whole words: what a word becomes does not depend on the words after it."""
+        characters = min(characters or self._max_length * CHARACTERS_A_TOKEN, MAX_CHARACTERS)
+        if len(text) > characters:
+            words = text[:characters].rsplit(maxsplit=1)
+            text = words[0] if len(words) == 2 else text[:characters]
+        return text.lower() if self._lower_case else text
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out; an id outside the vocabulary is an error."""

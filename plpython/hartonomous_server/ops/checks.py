@@ -7,24 +7,25 @@ from importlib import metadata
 
 from hartonomous_server import blas
 
+Line = tuple[str, bool, str, str, str]
 
-def facts() -> list[tuple[str, bool, str, str, str]]:
+LIBRARIES = ("numpy", "tokenizers", "lxml", "markdown-it-py")
+SLOW_CORES = ("unknown", "Prescott", "Generic")
+
+
+def facts() -> list[Line]:
     """Rows (item, ok, found, expected, hint)."""
-    numpy = blas.numpy()
-    core = blas.core_name()
-    return [
-        ("python", True, platform.python_version(), "3.11 or newer", ""),
-        ("numpy", True, numpy.__version__, "1.26 or newer", ""),
-        ("BLAS core", core not in ("unknown", "Prescott", "Generic"), core, "a core of this processor",
-         "install libopenblas0-pthread, and select it: update-alternatives --config libblas.so.3-$(arch)-linux-gnu"),
-        *(_library(name) for name in ("tokenizers", "lxml")),
-    ]
+    libraries = [_library(name) for name in LIBRARIES]
+    lines = [("python", True, platform.python_version(), "3.11 or newer", ""), *libraries]
+    if libraries[0][1]:
+        core = blas.core_name()
+        lines.append(("BLAS core", core not in SLOW_CORES, core, "a core of this processor",
+                      "install libopenblas0-pthread; update-alternatives --config libblas.so.3-$(arch)-linux-gnu"))
+    return lines
 
 
-def _library(name: str) -> tuple[str, bool, str, str, str]:
+def _library(name: str) -> Line:
     try:
         return name, True, metadata.version(name), "any", ""
     except metadata.PackageNotFoundError:
-        return name, False, "missing", "any", f"install the package {name} where the server's Python finds it"
-
-
+        return name, False, "missing", "any", f"install the Python package {name} where the server's Python finds it"
