@@ -7,6 +7,7 @@ import hartonomous
 import psycopg
 import pytest
 import tiny_model
+import waiting
 from psycopg.sql import SQL, Identifier
 
 PASSWORD = "of a test"
@@ -25,7 +26,16 @@ def tenants(dsn):
             fill(dsn, role)
         yield found
         for role in (found.ann, found.bob):
-            connection.execute(SQL("drop role {}").format(Identifier(role)))
+            waiting.until(f"{role} can be dropped", lambda role=role: _dropped(connection, role))
+
+
+def _dropped(connection, role):
+    """A session that closed may still be clearing away its temporary tables."""
+    try:
+        connection.execute(SQL("drop role {}").format(Identifier(role)))
+    except psycopg.errors.DependentObjectsStillExist:
+        return False
+    return True
 
 
 @pytest.fixture
