@@ -155,7 +155,9 @@ select set_eq(
     'the tables with a tenant_id are the registered tenant tables');
 select is_empty(
     $$select c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity
-      from hartonomous.tenant_table as t cross join lateral pg_partition_tree(t.relation) as p join pg_class as c on c.oid = p.relid
+      from hartonomous.tenant_table as t
+      cross join lateral (select t.relation union select relid from pg_partition_tree(t.relation)) as p (relid)
+      join pg_class as c on c.oid = p.relid
       where not (c.relrowsecurity and c.relforcerowsecurity)
       union all
       select c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity from hartonomous.tenant_table as t join pg_class as c on c.oid = t.relation
@@ -172,7 +174,8 @@ select is_empty(
     'the tenant leads an index of every tenant table that is searched');
 select is_empty(
     $$with stored as (
-          select p.relid as relation from hartonomous.tenant_table as t cross join lateral pg_partition_tree(t.relation) as p where p.isleaf
+          select t.relation from hartonomous.tenant_table as t where t.relation <> 'hartonomous.atom'::regclass
+          union select p.relid from pg_partition_tree('hartonomous.atom') as p where p.isleaf
           union all select 'hartonomous.transaction_time'::regclass
       ), sequences as (
           select d.objid::regclass as relation from stored as s join pg_depend as d on d.refobjid = s.relation and d.classid = 'pg_class'::regclass

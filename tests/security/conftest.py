@@ -52,6 +52,7 @@ def fill(dsn: str, role: str) -> None:
             load(client, version)
         client.model_drop("tiny@2")  # leaves history
         client.ingest(role.encode() * 20000, "image", source_uri="picture")
+        client.artifact_delete(client.ingest_document("gone.md", f"# Gone\n\nWhat {role} deleted.\n", "markdown"))
         client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
         assert client.embed_artifacts(client.embedding_pending()) > 0
 

@@ -5,8 +5,9 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 TABLES = """
-select p.relid::regclass::text, t.tenant_column::text
-from hartonomous.tenant_table as t cross join lateral pg_partition_tree(t.relation) as p order by 1
+select r.relation::regclass::text, t.tenant_column::text
+from hartonomous.tenant_table as t cross join lateral
+     (select t.relation union select p.relid from pg_partition_tree(t.relation) as p) as r (relation) order by 1
 """
 
 
