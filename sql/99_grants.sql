@@ -36,7 +36,8 @@ revoke all on type hartonomous_private.vector_image from public;
 grant all on all tables in schema hartonomous to hartonomous_definer;
 grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
-revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.atom from hartonomous_reader;
+revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
+    hartonomous.jwt_issuer, hartonomous.atom from hartonomous_reader;
 -- ref_count of a public atom would tell of others' use of it
 grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, meta, version, created_at) on hartonomous.atom
     to hartonomous_reader;
@@ -57,12 +58,13 @@ grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp()
 
 do $$
 declare
-    reader constant text[] := array['version', 'current_tenant', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
+    reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
         'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop'];
-    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'transaction_time_resolve'];
+    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list', 'api_key_rotate',
+        'api_key_revoke', 'jwt_issuer_put', 'transaction_time_resolve'];
     item   record;
 begin
     for item in

@@ -38,6 +38,8 @@ with artifact_name as (
 LOGICAL = {
     "tenant": "select tenant_id, name from hartonomous.tenant",
     "tenant_role": "select role_name, tenant_id from hartonomous.tenant_role",
+    "api_key": "select tenant_id, label, scopes, secret_hash, expires_at is null as lasting from hartonomous.api_key",
+    "jwt_issuer": "select issuer, audience, jwks, tenant_claim, scopes from hartonomous.jwt_issuer",
     "atom": """
         select h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count, meta, version
         from hartonomous.atom""",
@@ -90,7 +92,7 @@ LOGICAL = {
 }
 
 # Constants of a version, and commit times, which are none of a user's doing.
-NO_STATE = {"modality", "tenant_table", "permit_check", "transaction_time"}
+NO_STATE = {"modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret"}
 
 Digest = dict[str, str]
 
@@ -104,7 +106,8 @@ def logical(connection: psycopg.Connection[Any]) -> Digest:
 def exact(connection: psycopg.Connection[Any]) -> Digest:
     """Hash of each table and sequence of the extension, as it is."""
     _settle(connection)
-    return {name: _hash(connection, _everything(name, kind)) for name, kind in _relations(connection, "r", "p", "S")}
+    kept = [(name, kind) for name, kind in _relations(connection, "r", "p", "S") if name != "context_secret"]
+    return {name: _hash(connection, _everything(name, kind)) for name, kind in kept}
 
 
 def contents(connection: psycopg.Connection[Any]) -> Digest:

@@ -74,6 +74,17 @@ class AtomIdentity:
 
 
 @dataclass(frozen=True)
+class ApiKey:
+    key_id: int
+    label: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     model_id: int
     name: str

@@ -39,6 +39,12 @@ class NotPermitted(Error):
     sqlstate = "ZH002"
 
 
+class NotAuthenticated(Error):
+    """key or token is not valid"""
+
+    sqlstate = "ZH003"
+
+
 class ArtifactNotFound(Error):
     """no such artifact"""
 

@@ -1,28 +1,36 @@
+create or replace function hartonomous._caller() returns name
+language sql stable parallel restricted
+-- inside a SECURITY DEFINER function current_user is the definer: the caller is the effective role or the session's user
+return coalesce(nullif(current_setting('role'), 'none'), session_user)::name;
+comment on function hartonomous._caller() is 'Role that called the outermost function.';
+
 create or replace function hartonomous.current_tenant() returns int
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-    -- inside a SECURITY DEFINER function current_user is the definer: the caller is the effective role or the session's user
-    return (select m.tenant_id
-            from hartonomous.tenant_role as m
-            where m.role_name = coalesce(nullif(current_setting('role'), 'none'), session_user)::name);
+    return coalesce((select c.tenant_id from hartonomous._context() as c),
+                    (select m.tenant_id from hartonomous.tenant_role as m where m.role_name = hartonomous._caller()));
 end
 $$;
 comment on function hartonomous.current_tenant() is
-'Tenant of the calling role, NULL when the role is mapped to none. Derived from tenant_role; no setting can forge it.';
+'Tenant that authenticate bound to this transaction, else the one the calling role is mapped to; NULL when there is none. No setting can forge it.';
 
 create or replace function hartonomous._permit(operation text, units bigint default 1) returns int
 language plpgsql volatile parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    tenant  int := hartonomous.current_tenant();
+    context constant record := hartonomous._context();
+    tenant  constant int := hartonomous.current_tenant();
+    needed  constant text := (select o.scope from hartonomous.operation as o where o.operation = _permit.operation);
     checked regprocedure;
 begin
     if tenant is null then
-        raise exception 'role % belongs to no tenant', coalesce(nullif(current_setting('role'), 'none'), session_user)
-            using errcode = 'ZH001',
-                  hint = 'an administrator maps a role with hartonomous.tenant_role_add(tenant_id, role_name)';
+        raise exception 'role % belongs to no tenant', hartonomous._caller() using errcode = 'ZH001',
+            hint = 'authenticate with an API key in this transaction, or have the role mapped by hartonomous.tenant_role_add';
+    elsif context.tenant_id is not null and needed <> all (context.scopes) then
+        raise exception 'this key has the scopes %, but % needs %', array_to_string(context.scopes, ', '), _permit.operation, needed
+            using errcode = 'ZH002', hint = 'create a key with that scope by hartonomous.api_key_create';
     end if;
     for checked in
         select procedure from hartonomous.permit_check as c
@@ -34,7 +42,7 @@ begin
 end
 $$;
 comment on function hartonomous._permit(text, bigint) is
-'Tenant that the caller may act for, after every check registered for the operation (policies, throttles, quotas) has passed; ZH001 without tenant. units: items the call will process.';
+'Tenant that the caller may act for, after its key''s scopes and every check registered for the operation (policies, throttles, quotas) have passed; ZH001 without tenant. units: items the call will process.';
 
 create or replace function hartonomous._permit_read(operation text) returns int
 language plpgsql stable parallel restricted security definer

@@ -34,3 +34,40 @@ comment on table hartonomous.permit_check is
 'Functions (operation text, tenant_id int, units bigint) -> void that _permit calls in order; they raise to refuse. Operation * means all.';
 
 insert into hartonomous.tenant_table (relation) values ('hartonomous.tenant'), ('hartonomous.tenant_role');
+
+create table hartonomous.operation (
+    operation text primary key,
+    scope     text not null check (scope in ('read', 'write'))
+);
+comment on table hartonomous.operation is 'What verbs ask _permit for, and the scope an API key needs for it. Each room registers its own.';
+
+create table hartonomous.context_secret (
+    one       boolean primary key default true check (one),
+    inner_pad bytea not null,
+    outer_pad bytea not null
+);
+comment on table hartonomous.context_secret is
+'Secret under which tenant contexts are signed: random, the length of one SHA-256 block, one half of HMAC''s pads each. Every installation makes its own; it is in no dump and only hartonomous_definer reads it.';
+
+create table hartonomous.api_key (
+    key_id       bigint generated always as identity primary key,
+    tenant_id    int not null references hartonomous.tenant,
+    label        text not null,
+    scopes       text[] not null check (scopes <@ '{read,write}' and scopes <> '{}'),
+    secret_hash  bytea not null check (octet_length(secret_hash) = 32),
+    created_at   timestamptz not null default now(),
+    expires_at   timestamptz,
+    last_used_at timestamptz,
+    revoked_at   timestamptz
+);
+comment on table hartonomous.api_key is
+'API keys, hk_<key_id>_<160 random bits in hex>: of the secret only its SHA-256 is stored.';
+create index on hartonomous.api_key (tenant_id);
+select hartonomous._dump_rows(array['hartonomous.api_key', 'hartonomous.api_key_key_id_seq']::regclass[]);
+insert into hartonomous.tenant_table (relation) values ('hartonomous.api_key');
+
+-- HMAC's key, already exclusive-ored with its pads (RFC 2104): the two are random and differ by 0x36 xor 0x5c in every byte
+insert into hartonomous.context_secret (inner_pad, outer_pad)
+select string_agg(set_byte('\x00', 0, b # 54), '' order by i), string_agg(set_byte('\x00', 0, b # 92), '' order by i)
+from (select i, get_byte(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 0) as b
+      from generate_series(1, 64) as i) as random_byte;

@@ -112,3 +112,4 @@ values ('hartonomous.atom'), ('hartonomous.artifact'), ('hartonomous.artifact_so
 select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_artifact_id_seq', 'hartonomous.artifact_source',
                   'hartonomous.artifact_source_artifact_source_id_seq', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log',
                   'hartonomous.ingestion_log_ingestion_log_id_seq']::regclass[]);
+insert into hartonomous.operation values ('ingest', 'write'), ('artifact_delete', 'write'), ('content', 'read');

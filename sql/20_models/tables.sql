@@ -81,3 +81,4 @@ select hartonomous._dump_rows(array['hartonomous.model', 'hartonomous.model_mode
     'hartonomous.model_layer_model_layer_id_seq', 'hartonomous.model_tensor', 'hartonomous.model_tensor_model_tensor_id_seq',
     'hartonomous.tensor_atom', 'hartonomous.tensor_atom_tensor_atom_id_seq', 'hartonomous.tensor_atom_coefficient',
     'hartonomous.tensor_atom_coefficient_coefficient_id_seq', 'hartonomous.tensor_atom_coefficient_history']::regclass[]);
+insert into hartonomous.operation values ('model_write', 'write'), ('model_read', 'read');

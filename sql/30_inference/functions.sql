@@ -117,7 +117,7 @@ begin
     values (_request_put.tenant_id, _request_put.operation, _request_put.model_id, _request_put.state_hash, _request_put.input_hash,
             _request_put.output_hash, _request_put.items, _request_put.tokens,
             concat('hartonomous ', hartonomous.version(), ', ', _request_put.engine), _request_put.blas_core, _request_put.threads,
-            coalesce(nullif(current_setting('role'), 'none'), session_user)::name, make_interval(secs => seconds))
+            hartonomous._caller(), make_interval(secs => seconds))
     returning inference_request_id into request;
     perform hartonomous._graph_node_put(_request_put.tenant_id, 'inference_request', array[request],
         array[jsonb_build_object('operation', _request_put.operation, 'items', _request_put.items,

@@ -21,3 +21,4 @@ comment on table hartonomous.inference_request is
 create index on hartonomous.inference_request (tenant_id, created_at);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.inference_request');
 select hartonomous._dump_rows(array['hartonomous.inference_request', 'hartonomous.inference_request_inference_request_id_seq']::regclass[]);
+insert into hartonomous.operation values ('inference', 'read');

@@ -20,6 +20,7 @@ create index on hartonomous.atom_embedding (tenant_id, model_id);
 create index on hartonomous.atom_embedding (model_id);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedding');
 select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.atom_embedding_atom_embedding_id_seq']::regclass[]);
+insert into hartonomous.operation values ('embed', 'write'), ('search', 'read');
 
 -- without a pending list, whose length other tenants could tell from the time that a search takes
 create index artifact_lexeme on hartonomous.artifact using gin (hartonomous._lexemes(tenant_id, canonical_text))

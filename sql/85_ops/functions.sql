@@ -40,7 +40,7 @@ begin atomic
     union all
     select 'tenant of ' || r.name, hartonomous.current_tenant() is not null, coalesce(hartonomous.current_tenant()::text, 'none'),
            'a tenant', format('select hartonomous.tenant_role_add(1, %L)', r.name)
-    from (select coalesce(nullif(current_setting('role'), 'none'), session_user)) as r (name);
+    from (select hartonomous._caller()) as r (name);
 end;
 comment on function hartonomous.server_check() is
 'What the server has and what it should have, each line with a way to mend it; hartonomous doctor prints it.';

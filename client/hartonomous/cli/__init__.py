@@ -17,10 +17,11 @@ from hartonomous.errors import Error
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(VERSION, message="hartonomous %(version)s")
 @click.option("--dsn", envvar="HARTONOMOUS_DSN", show_envvar=True, help="Connection string; default: libpq's.")
+@click.option("--api-key", envvar="HARTONOMOUS_API_KEY", show_envvar=True, help="Act for the tenant of this key.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--debug", is_flag=True, help="Print tracebacks.")
 @click.pass_context
-def cli(context: click.Context, dsn: str | None, as_json: bool, debug: bool) -> None:
+def cli(context: click.Context, dsn: str | None, api_key: str | None, as_json: bool, debug: bool) -> None:
     """Content, models, search and provenance inside PostgreSQL.
 
     \b
@@ -32,13 +33,13 @@ def cli(context: click.Context, dsn: str | None, as_json: bool, debug: bool) -> 
     \b
     Completion: eval "$(_HARTONOMOUS_COMPLETE=bash_source hartonomous)", also zsh_source and fish_source.
     """
-    context.obj = Settings(dsn, as_json, debug)
+    context.obj = Settings(dsn, api_key, as_json, debug)
 
 
 def _add_verbs() -> None:
-    from hartonomous.cli import content, models, ops, tenants
+    from hartonomous.cli import content, keys, models, ops, tenants
 
-    for verb in (*content.VERBS, models.models, tenants.tenants, *ops.VERBS):
+    for verb in (*content.VERBS, models.models, tenants.tenants, keys.keys, *ops.VERBS):
         cli.add_command(verb)
 
 

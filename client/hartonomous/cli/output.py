@@ -26,6 +26,7 @@ PLAIN_SECONDS = 10.0  # between progress lines where there is no terminal
 @dataclass
 class Settings:
     dsn: str | None
+    api_key: str | None
     json: bool
     debug: bool
 
@@ -33,7 +34,7 @@ class Settings:
 @click.pass_context
 def client(context: click.Context) -> Client:
     """A connection that closes with the command."""
-    return context.with_resource(connect(context.obj.dsn))
+    return context.with_resource(connect(context.obj.dsn, context.obj.api_key))
 
 
 def json_option(verb: Callable[..., Any]) -> Callable[..., Any]:

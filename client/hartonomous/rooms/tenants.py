@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from hartonomous.calls import Caller
+from hartonomous.records import ApiKey
+from hartonomous.rooms.atoms import Json, jsonb
 
 
 class Tenants(Caller):
@@ -12,3 +17,48 @@ class Tenants(Caller):
 
     def tenant_role_add(self, tenant_id: int, role_name: str) -> None:
         self._run("tenant_role_add", {"tenant_id": tenant_id, "role_name": role_name})
+
+    def api_key_create(
+        self,
+        tenant_id: int,
+        label: str | None = None,
+        scopes: Sequence[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        granted = None if scopes is None else list(scopes)
+        return self._value(
+            "api_key_create", {"tenant_id": tenant_id}, label=label, scopes=granted, expires_at=expires_at
+        )
+
+    def api_key_list(self, tenant_id: int) -> list[ApiKey]:
+        return self._rows(ApiKey, "api_key_list", {"tenant_id": tenant_id})
+
+    def api_key_rotate(self, key_id: int, grace: timedelta | None = None) -> str:
+        return self._value("api_key_rotate", {"key_id": key_id}, grace=grace)
+
+    def api_key_revoke(self, key_id: int) -> None:
+        self._run("api_key_revoke", {"key_id": key_id})
+
+    def authenticate(self, api_key: str) -> int:
+        """Binds a tenant to the open `transaction`; outside of one it only checks the key."""
+        return self._value("authenticate", {"api_key": api_key})
+
+    def authenticate_jwt(self, token: str) -> int:
+        """Binds a tenant to the open `transaction`; outside of one it only checks the token."""
+        return self._value("authenticate_jwt", {"token": token})
+
+    def jwt_issuer_put(
+        self,
+        issuer: str,
+        audience: str,
+        jwks: Json,
+        tenant_claim: str | None = None,
+        scopes: Sequence[str] | None = None,
+    ) -> int:
+        granted = None if scopes is None else list(scopes)
+        return self._value(
+            "jwt_issuer_put",
+            {"issuer": issuer, "audience": audience, "jwks": jsonb(jwks)},
+            tenant_claim=tenant_claim,
+            scopes=granted,
+        )

@@ -1,0 +1,1 @@
+insert into hartonomous.operation values ('lineage', 'read');

@@ -1,0 +1,62 @@
+create or replace function hartonomous.jwt_issuer_put(
+    issuer text, audience text, jwks jsonb, tenant_claim text default 'tenant', scopes text[] default '{read,write}') returns int
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    usable int;
+begin
+    if coalesce(jwt_issuer_put.issuer, '') = '' or coalesce(jwt_issuer_put.audience, '') = '' then
+        raise exception 'issuer and audience must not be empty' using errcode = '22023', hint = 'they are compared with the token''s iss and aud';
+    end if;
+    usable := hartonomous._jwks_check(jwt_issuer_put.jwks);
+    insert into hartonomous.jwt_issuer as j (issuer, audience, jwks, tenant_claim, scopes)
+    values (jwt_issuer_put.issuer, jwt_issuer_put.audience, jwt_issuer_put.jwks, jwt_issuer_put.tenant_claim, jwt_issuer_put.scopes)
+    on conflict (issuer) do update
+    set audience = excluded.audience, jwks = excluded.jwks, tenant_claim = excluded.tenant_claim, scopes = excluded.scopes, updated_at = now();
+    return usable;
+end
+$$;
+comment on function hartonomous.jwt_issuer_put(text, text, jsonb, text, text[]) is
+'Trusts an issuer of JSON Web Tokens, or replaces its keys; returns how many keys of the set (RFC 7517) are usable: RSA for RS256, P-256 for ES256, oct of at least 32 bytes for HS256. Errors: 22023 no usable key, empty issuer or audience.';
+
+create or replace function hartonomous._jwks_check(jwks jsonb) returns int
+language plpython3u stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.security import jwks as keys
+return keys.check(jwks)
+$$;
+comment on function hartonomous._jwks_check(jsonb) is 'Usable keys of a JSON Web Key Set; 22023 when there is none.';
+
+create or replace function hartonomous._jwt_verify(token text, out issuer text, out tenant text, out scope text)
+language plpython3u stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.security import jwks as keys
+return keys.verify(plpy, token)
+$$;
+comment on function hartonomous._jwt_verify(text) is 'Issuer, tenant claim and scope claim of a genuine, current token; ZH003 otherwise.';
+
+create or replace function hartonomous.authenticate_jwt(token text) returns int
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    claims  record := hartonomous._jwt_verify(token);
+    granted text[] := (select j.scopes from hartonomous.jwt_issuer as j where j.issuer = claims.issuer);
+    bound   int;
+begin
+    select t.tenant_id into bound from hartonomous.tenant as t
+    where t.tenant_id > 0 and (t.name = claims.tenant or t.tenant_id::text = claims.tenant)
+    order by t.name = claims.tenant desc limit 1;
+    if claims.scope is not null then
+        granted := array(select unnest(granted) intersect select unnest(string_to_array(claims.scope, ' ')));
+    end if;
+    if bound is null or granted = '{}' then
+        raise exception 'token is not valid' using errcode = 'ZH003', hint = 'its tenant is unknown or its scope grants neither read nor write';
+    end if;
+    return hartonomous._context_bind(bound, null, granted);
+end
+$$;
+comment on function hartonomous.authenticate_jwt(text) is
+'Binds the tenant that a JSON Web Token names to the rest of the transaction and returns it. The token (RS256, ES256 or HS256) must be signed by a key of its issuer in jwt_issuer, with iss, aud, exp and nbf in order; a scope claim narrows what it may do. Errors: ZH003 not valid, ZH002 the transaction acts for another tenant already.';
