@@ -4,12 +4,20 @@ language sql stable parallel restricted
 return coalesce(nullif(current_setting('role'), 'none'), session_user)::name;
 comment on function hartonomous._caller() is 'Role that called the outermost function.';
 
+create or replace function hartonomous._role_tenant() returns int
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+begin
+    return (select m.tenant_id from hartonomous.tenant_role as m where m.role_name = hartonomous._caller());
+end
+$$;
+comment on function hartonomous._role_tenant() is 'Tenant that the calling role is mapped to, NULL when it is to none.';
+
 create or replace function hartonomous.current_tenant() returns int
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-    return coalesce((select c.tenant_id from hartonomous._context() as c),
-                    (select m.tenant_id from hartonomous.tenant_role as m where m.role_name = hartonomous._caller()));
+    return coalesce((select c.tenant_id from hartonomous._context() as c), hartonomous._role_tenant());
 end
 $$;
 comment on function hartonomous.current_tenant() is
@@ -21,14 +29,14 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     context constant record := hartonomous._context();
-    tenant  constant int := hartonomous.current_tenant();
+    tenant  constant int := coalesce(context.tenant_id, hartonomous._role_tenant());
     needed  constant text := (select o.scope from hartonomous.operation as o where o.operation = _permit.operation);
     checked regprocedure;
 begin
     if tenant is null then
         raise exception 'role % belongs to no tenant', hartonomous._caller() using errcode = 'ZH001',
             hint = 'authenticate with an API key in this transaction, or have the role mapped by hartonomous.tenant_role_add';
-    elsif context.tenant_id is not null and needed <> all (context.scopes) then
+    elsif context.tenant_id is not null and (needed = any (context.scopes)) is not true then
         raise exception 'this key has the scopes %, but % needs %', array_to_string(context.scopes, ', '), _permit.operation, needed
             using errcode = 'ZH002', hint = 'create a key with that scope by hartonomous.api_key_create';
     end if;

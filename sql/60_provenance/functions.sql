@@ -2,21 +2,11 @@ create or replace function hartonomous.lineage(artifact_id bigint, max_depth int
 returns table (depth int, node_type text, node_id bigint, relation text, via bigint, detail jsonb)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('lineage');
 begin
-    perform hartonomous._trace_check(tenant, lineage.artifact_id, max_depth, as_of);
-    return query
-    with recursive reached (depth, node_type, node_id, relation, via) as (
-        select 0, 'artifact'::text, lineage.artifact_id, null::text, null::bigint
-        union
-        select r.depth + 1, e.to_type, e.to_id, e.relation, e.from_id
-        from reached as r join hartonomous.graph_edge as e on e.from_type = r.node_type and e.from_id = r.node_id
-        where r.depth < lineage.max_depth and e.tenant_id in (0, tenant)
-    )
-    select r.*, hartonomous._node_detail(r.node_type, r.node_id) from reached as r
-    order by r.depth, r.relation, r.node_type, r.node_id, r.via;
+    perform hartonomous._trace_check(tenant, artifact_id, max_depth, as_of);
+    return query select t.* from hartonomous._trace(tenant, artifact_id, max_depth, upstream => true) as t;
 end
 $$;
 comment on function hartonomous.lineage(bigint, int, timestamptz) is
@@ -26,25 +16,42 @@ create or replace function hartonomous.impact(artifact_id bigint, max_depth int 
 returns table (depth int, node_type text, node_id bigint, relation text, via bigint, detail jsonb)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('lineage');
 begin
-    perform hartonomous._trace_check(tenant, impact.artifact_id, max_depth, as_of);
+    perform hartonomous._trace_check(tenant, artifact_id, max_depth, as_of);
+    return query select t.* from hartonomous._trace(tenant, artifact_id, max_depth, upstream => false) as t;
+end
+$$;
+comment on function hartonomous.impact(bigint, int, timestamptz) is
+'What was made from an artifact, downstream; columns and errors as lineage.';
+
+create or replace function hartonomous._trace(tenant_id int, artifact_id bigint, max_depth int, upstream boolean)
+returns table (depth int, node_type text, node_id bigint, relation text, via bigint, detail jsonb)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
     return query
     with recursive reached (depth, node_type, node_id, relation, via) as (
-        select 0, 'artifact'::text, impact.artifact_id, null::text, null::bigint
+        select 0, 'artifact'::text, _trace.artifact_id, null::text, null::bigint
         union
-        select r.depth + 1, e.from_type, e.from_id, e.relation, e.to_id
-        from reached as r join hartonomous.graph_edge as e on e.to_type = r.node_type and e.to_id = r.node_id
-        where r.depth < impact.max_depth and e.tenant_id in (0, tenant)
+        select r.depth + 1, n.node_type, n.node_id, n.relation, r.node_id
+        from reached as r cross join lateral (
+            select e.to_type, e.to_id, e.relation from hartonomous.graph_edge as e
+            where _trace.upstream and e.from_type = r.node_type and e.from_id = r.node_id and e.tenant_id in (0, _trace.tenant_id)
+            union all
+            select e.from_type, e.from_id, e.relation from hartonomous.graph_edge as e
+            where not _trace.upstream and e.to_type = r.node_type and e.to_id = r.node_id and e.tenant_id in (0, _trace.tenant_id)
+        ) as n (node_type, node_id, relation)
+        where r.depth < _trace.max_depth
     )
     select r.*, hartonomous._node_detail(r.node_type, r.node_id) from reached as r
     order by r.depth, r.relation, r.node_type, r.node_id, r.via;
 end
 $$;
-comment on function hartonomous.impact(bigint, int, timestamptz) is
-'What was made from an artifact, downstream; columns and errors as lineage.';
+comment on function hartonomous._trace(int, bigint, int, boolean) is
+'What an artifact was made from (upstream) or what was made from it, as the tenant sees it.';
 
 create or replace function hartonomous._trace_check(tenant_id int, artifact_id bigint, max_depth int, as_of timestamptz) returns void
 language plpgsql stable parallel safe

@@ -67,23 +67,24 @@ def _libraries() -> str:
 def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
     """Embeds texts with a model that can embed."""
     started = time.perf_counter()
-    encoder = _cached(db, model_id, _encoders, _load_encoder)
+    state = state_hash(db, model_id)
+    encoder = _cached(db, model_id, state, _encoders, _load_encoder)
+    tokens = _cached(db, model_id, state, _tokenizers, _load_tokenizer)
     check = interrupts(db)
     ids: list[list[int]] = []
     for start in range(0, len(texts), TEXTS_A_SLICE):
         check()
-        ids += tokenizer(db, model_id).encode_batch(texts[start : start + TEXTS_A_SLICE])
+        ids += tokens.encode_batch(texts[start : start + TEXTS_A_SLICE])
     vectors = encoder.encode(ids, check=check)
-    return Batch(model_id, _state(db, model_id), texts, sum(map(len, ids)), vectors, time.perf_counter() - started)
+    return Batch(model_id, state, texts, sum(map(len, ids)), vectors, time.perf_counter() - started)
 
 
 def tokenizer(db: Any, model_id: int) -> Tokenizer:
     """The tokenizer of a model, loaded once per backend."""
-    return _cached(db, model_id, _tokenizers, _load_tokenizer)
+    return _cached(db, model_id, state_hash(db, model_id), _tokenizers, _load_tokenizer)
 
 
-def _cached(db: Any, model_id: int, kept: dict[bytes, Any], load: Any) -> Any:
-    state = _state(db, model_id)
+def _cached(db: Any, model_id: int, state: bytes, kept: dict[bytes, Any], load: Any) -> Any:
     loaded = kept.pop(state, None) or load(db, model_id)
     kept[state] = loaded
     while len(kept) > KEPT:
@@ -91,7 +92,8 @@ def _cached(db: Any, model_id: int, kept: dict[bytes, Any], load: Any) -> Any:
     return loaded
 
 
-def _state(db: Any, model_id: int) -> bytes:
+def state_hash(db: Any, model_id: int) -> bytes:
+    """Hash of a ready model's state."""
     sql = "select state_hash from hartonomous.model where model_id = $1 and status = 'ready'"
     rows = query(db, sql, ("bigint", model_id))
     if not rows:

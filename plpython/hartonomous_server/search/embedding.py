@@ -34,9 +34,7 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
 def project(db: Any, model_id: int, image: bytes) -> list[float]:
     """Place of one vector, given in binary form: int16 dimensions, int16 0, float32 components, all big-endian."""
     vector = numpy().frombuffer(image, ">f4", offset=4).astype(float)
-    rows = query(db, "select state_hash from hartonomous.model where model_id = $1", ("bigint", model_id))
-    state = rows[0]["state_hash"]
-    return (vector @ basis(state, len(vector))).tolist()
+    return (vector @ basis(engine.state_hash(db, model_id), len(vector))).tolist()
 
 
 def basis(state_hash: bytes, dimensions: int) -> np.ndarray:
