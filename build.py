@@ -29,12 +29,11 @@ def parts() -> Iterator[tuple[str, Path]]:
     """Yield (phase, file) in the order of installation."""
     rooms = sorted(path for path in SQL.glob("[0-9][0-9]_*") if path.is_dir())
     yield "head", SQL / "00_head.sql"
-    for path in sorted((SQL / "01_boot").glob("*.sql")):
-        yield "boot", path
+    boot = SQL / "01_boot/kernel.sql"  # the other rooms' types need it
+    yield "boot", boot
     for phase in PHASES:
         for room in rooms:
-            for path in sorted(room.glob(f"{phase}*.sql")):
-                yield phase, path
+            yield from ((phase, path) for path in sorted(room.glob(f"{phase}*.sql")) if path != boot)
     for name in ("90_policies.sql", "99_grants.sql"):
         if (SQL / name).exists():
             yield "last", SQL / name

@@ -14,7 +14,7 @@ begin
         select c.oid::pg_catalog.regclass as relation, c.relkind
         from pg_catalog.pg_class as c
         where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'S')
-          and not (c.relkind = 'S' and exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype = 'i'))  -- identity
+          and not (c.relkind = 'S' and exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype in ('a', 'i')))  -- goes with its table
     loop
         execute pg_catalog.format('alter %s %s owner to hartonomous_owner',
             case item.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, item.relation);

@@ -47,5 +47,5 @@ select hartonomous.embed('a cat') <=> hartonomous.embed('a kitten') as near, har
 select name, version, parameters, encode(state_hash, 'hex') as state from hartonomous.model_list();
 select name, dtype, shape, encode(content_hash, 'hex') as sha256 from hartonomous.tensor_list('all-MiniLM-L6-v2') limit 5;
 select hartonomous.tokenize('Which bytes, which weights?'), hartonomous.detokenize(hartonomous.tokenize('Which bytes, which weights?'));
-select operation, items, tokens, duration, blas_core from hartonomous.inference_request order by inference_request_id desc limit 5;
+select operation, items, tokens, duration, blas_core from hartonomous.inference_request order by created_at desc limit 5;
 SQL

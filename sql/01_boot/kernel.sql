@@ -52,3 +52,43 @@ end
 $$;
 comment on function hartonomous._dump_rows(regclass[]) is
 'Marks extension tables and sequences whose rows are users'' data, so that pg_dump takes them. Only the install script can call it.';
+
+create or replace function hartonomous._opaque_id(ids regclass, salt int) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    key   constant bytea := int8send((select k.last_value from hartonomous.id_key as k) # salt);
+    n     constant bigint := nextval(ids);
+    upper int := n >> 20;
+    lower int := n & 1048575;
+    mixed bytea;
+    kept  int;
+begin
+    if n >= 1::bigint << 40 then
+        raise exception 'sequence % has run out of ids', ids using errcode = '2200H';
+    end if;
+    for round in 1 .. 4 loop
+        kept := lower;
+        mixed := sha256(key || int4send(round << 20 | lower));
+        lower := upper # (get_byte(mixed, 0) << 12 | get_byte(mixed, 1) << 4 | get_byte(mixed, 2) >> 4);
+        upper := kept;
+    end loop;
+    return upper::bigint << 20 | lower;
+end
+$$;
+comment on function hartonomous._opaque_id(regclass, int) is
+'Next id of a sequence under a keyed permutation of 0 .. 2^40 - 1 (Feistel network, Luby and Rackoff 1988): ids never collide, and their gaps tell a tenant nothing of how many others were given.';
+
+create or replace function hartonomous._opaque_ids(relation regclass, id name) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    ids constant text := format('%s_%s_seq', relation, id);
+begin
+    execute format('create sequence %s owned by %s.%I', ids, relation, id);
+    execute format('alter table %s alter column %I set default hartonomous._opaque_id(%L, %s)', relation, id, ids, hashtext(ids));
+    perform pg_extension_config_dump(ids, '');
+end
+$$;
+comment on function hartonomous._opaque_ids(regclass, name) is
+'Gives an id column of a table of the extension opaque ids. Only the install script can call it.';

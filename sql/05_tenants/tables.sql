@@ -50,7 +50,7 @@ comment on table hartonomous.context_secret is
 'Secret under which tenant contexts are signed: random, the length of one SHA-256 block, one half of HMAC''s pads each. Every installation makes its own; it is in no dump and only hartonomous_definer reads it.';
 
 create table hartonomous.api_key (
-    key_id       bigint generated always as identity primary key,
+    key_id       bigint primary key,
     tenant_id    int not null references hartonomous.tenant,
     label        text not null,
     scopes       text[] not null check (scopes <@ '{read,write}' and scopes <> '{}'),
@@ -60,10 +60,11 @@ create table hartonomous.api_key (
     last_used_at timestamptz,
     revoked_at   timestamptz
 );
+select hartonomous._opaque_ids('hartonomous.api_key', 'key_id');
 comment on table hartonomous.api_key is
 'API keys, hk_<key_id>_<160 random bits in hex>: of the secret only its SHA-256 is stored.';
 create index on hartonomous.api_key (tenant_id);
-select hartonomous._dump_rows(array['hartonomous.api_key', 'hartonomous.api_key_key_id_seq']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.api_key']::regclass[]);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.api_key');
 
 -- HMAC's key, already exclusive-ored with its pads (RFC 2104): the two are random and differ by 0x36 xor 0x5c in every byte

@@ -47,7 +47,7 @@ end
 $$;
 
 create table hartonomous.artifact (
-    artifact_id    bigint generated always as identity primary key,
+    artifact_id    bigint primary key,
     tenant_id      int not null references hartonomous.tenant,
     modality       smallint not null references hartonomous.modality,
     subtype        text,
@@ -62,6 +62,7 @@ create table hartonomous.artifact (
     updated_at     timestamptz not null default now(),
     deleted_at     timestamptz
 );
+select hartonomous._opaque_ids('hartonomous.artifact', 'artifact_id');
 comment on table hartonomous.artifact is
 'Canonical record of what a tenant ingested or a model produced; (h_xy, h_yz, h_zm) is the root atom of its content.';
 comment on column hartonomous.artifact.canonical_text is 'what is embedded and searched by word; NULL for content that is not text';
@@ -69,7 +70,7 @@ create unique index artifact_content on hartonomous.artifact (tenant_id, content
 create index on hartonomous.artifact (tenant_id, created_at);
 
 create table hartonomous.artifact_source (
-    artifact_source_id bigint generated always as identity,
+    artifact_source_id bigint not null,
     tenant_id    int not null references hartonomous.tenant,
     artifact_id  bigint not null references hartonomous.artifact on delete cascade,
     source_uri   text not null check (octet_length(source_uri) <= 2000),
@@ -79,6 +80,7 @@ create table hartonomous.artifact_source (
     created_at   timestamptz not null default now(),
     primary key (artifact_id, source_uri)
 );
+select hartonomous._opaque_ids('hartonomous.artifact_source', 'artifact_source_id');
 comment on table hartonomous.artifact_source is
 'Occurrences: where the bytes of an artifact were found. A passage that stands on several pages has several rows; document_uri is the document it was split from, position its place there; position is NULL for the document itself.';
 create index on hartonomous.artifact_source (tenant_id, document_uri) where document_uri is not null;
@@ -94,7 +96,7 @@ create index on hartonomous.artifact_source_removed (artifact_id);
 create index on hartonomous.artifact_source_removed (tenant_id, document_uri);
 
 create table hartonomous.ingestion_log (
-    ingestion_log_id bigint generated always as identity primary key,
+    ingestion_log_id bigint primary key,
     tenant_id     int not null references hartonomous.tenant,
     source_uri    text,
     artifacts_created bigint not null default 0,
@@ -104,12 +106,11 @@ create table hartonomous.ingestion_log (
     started_at    timestamptz not null default clock_timestamp(),
     duration      interval
 );
+select hartonomous._opaque_ids('hartonomous.ingestion_log', 'ingestion_log_id');
 comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something.';
 
 insert into hartonomous.tenant_table (relation)
 values ('hartonomous.atom'), ('hartonomous.artifact'), ('hartonomous.artifact_source'),
        ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
-select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_artifact_id_seq', 'hartonomous.artifact_source',
-                  'hartonomous.artifact_source_artifact_source_id_seq', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log',
-                  'hartonomous.ingestion_log_ingestion_log_id_seq']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_source', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
 insert into hartonomous.operation values ('ingest', 'write'), ('artifact_delete', 'write'), ('content', 'read');

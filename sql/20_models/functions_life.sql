@@ -80,9 +80,9 @@ begin
     perform hartonomous._graph_node_put(target.tenant_id, 'model', array[target.model_id],
         array[jsonb_build_object('name', target.name, 'version', target.version, 'parameters', target.parameters,
                                  'state_hash', encode(target.state_hash, 'hex'))]);
-    select array_agg(t.model_tensor_id order by t.model_tensor_id),
+    select array_agg(t.model_tensor_id order by t.position, t.name),
            array_agg(jsonb_build_object('name', t.name, 'dtype', t.dtype, 'shape', t.shape, 'sha256', encode(t.content_hash, 'hex'))
-                     order by t.model_tensor_id)
+                     order by t.position, t.name)
     into tensor_ids, details
     from hartonomous.model_tensor as t where t.model_id = target.model_id;
     perform hartonomous._graph_node_put(target.tenant_id, 'model_tensor', tensor_ids, details);

@@ -165,8 +165,9 @@ begin
         on conflict (model_id, name) do nothing;
         select l.model_layer_id into layer from hartonomous.model_layer as l
         where l.model_id = _tensor_declare.model_id and l.name = layer_name;
-        insert into hartonomous.model_tensor (tenant_id, model_id, model_layer_id, name, dtype, shape, byte_length)
-        values (_tensor_declare.tenant_id, _tensor_declare.model_id, layer, _tensor_declare.tensor, _tensor_declare.dtype,
+        insert into hartonomous.model_tensor (tenant_id, model_id, model_layer_id, position, name, dtype, shape, byte_length)
+        values (_tensor_declare.tenant_id, _tensor_declare.model_id, layer,
+                (select count(*) from hartonomous.model_tensor as t where t.model_id = _tensor_declare.model_id), _tensor_declare.tensor, _tensor_declare.dtype,
                 _tensor_declare.shape, _tensor_declare.byte_length)
         on conflict (model_id, name) do nothing;
         select t.* into known from hartonomous.model_tensor as t

@@ -41,7 +41,7 @@ begin
     return query
     select t.name, t.dtype, t.shape, t.byte_length, t.content_hash
     from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model, unfinished => true)
-    order by t.model_tensor_id;
+    order by t.position, t.name;
 end
 $$;
 comment on function hartonomous.tensor_list(text) is
@@ -108,7 +108,7 @@ begin atomic
     left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
     left join hartonomous.tensor_atom as a using (tensor_atom_id)
     where t.model_id = _tensor_tiles.model_id
-    order by t.model_tensor_id, c.start;
+    order by t.position, t.name, c.start;
 end;
 comment on function hartonomous._tensor_tiles(bigint) is 'Every tile of a model, tensor by tensor; one row without data for a tensor of zero bytes.';
 

@@ -55,7 +55,7 @@ begin
       and (_model_id.kind is null or m.kind = _model_id.kind)
       and case when _model_id.model is null then m.deployed_at is not null
                else m.name = wanted_name and (wanted_version is null or m.version = wanted_version) end
-    order by m.tenant_id = _model_id.tenant_id desc, m.status = 'ready' desc, m.deployed_at desc nulls last, m.model_id desc
+    order by m.tenant_id = _model_id.tenant_id desc, m.status = 'ready' desc, m.deployed_at desc nulls last, m.created_at desc, m.model_id
     limit 1;
     if found_id is null then
         raise exception '%', case when model is null then concat_ws(' ', 'no', kind, 'model is deployed')

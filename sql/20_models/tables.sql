@@ -1,5 +1,5 @@
 create table hartonomous.model (
-    model_id     bigint generated always as identity primary key,
+    model_id     bigint primary key,
     tenant_id    int not null references hartonomous.tenant,
     name         text not null check (name ~ '^[^@\s]+$'),
     version      text not null check (version ~ '^[^@\s]+$'),
@@ -16,11 +16,12 @@ create table hartonomous.model (
     deployed_at  timestamptz,
     unique (tenant_id, name, version)
 );
+select hartonomous._opaque_ids('hartonomous.model', 'model_id');
 comment on table hartonomous.model is
 'Models. kind: embedding; state_hash: SHA-256 over config, tokenizer and every tensor; the deployed default of a kind is the one deployed last.';
 
 create table hartonomous.model_layer (
-    model_layer_id bigint generated always as identity primary key,
+    model_layer_id bigint primary key,
     tenant_id   int not null references hartonomous.tenant,
     model_id    bigint not null references hartonomous.model on delete cascade,
     name        text not null,
@@ -28,13 +29,15 @@ create table hartonomous.model_layer (
     layer_type  text not null,
     unique (model_id, name)
 );
+select hartonomous._opaque_ids('hartonomous.model_layer', 'model_layer_id');
 comment on table hartonomous.model_layer is 'Layers of a model; layer_index is the number in a repeated layer''s name.';
 
 create table hartonomous.model_tensor (
-    model_tensor_id bigint generated always as identity primary key,
+    model_tensor_id bigint primary key,
     tenant_id   int not null references hartonomous.tenant,
     model_id    bigint not null references hartonomous.model on delete cascade,
     model_layer_id bigint not null references hartonomous.model_layer on delete cascade,
+    position    int not null,
     name        text not null,
     dtype       text not null,
     shape       int[] not null,
@@ -42,23 +45,26 @@ create table hartonomous.model_tensor (
     content_hash bytea,
     unique (model_id, name)
 );
+select hartonomous._opaque_ids('hartonomous.model_tensor', 'model_tensor_id');
+comment on column hartonomous.model_tensor.position is 'place in the order of loading, from 0';
 comment on column hartonomous.model_tensor.content_hash is 'SHA-256 of the tensor''s bytes as loaded; NULL until model_commit';
 comment on table hartonomous.model_tensor is 'Named tensors of a layer: the sum of coefficient x tensor atom over tensor_atom_coefficient.';
 create index on hartonomous.model_tensor (model_layer_id);
 
 create table hartonomous.tensor_atom (
-    tensor_atom_id bigint generated always as identity primary key,
+    tensor_atom_id bigint primary key,
     tenant_id      int not null references hartonomous.tenant,
     content_hash   bytea not null check (octet_length(content_hash) = 32),
     data           bytea not null,
     unique (tenant_id, content_hash)
 );
+select hartonomous._opaque_ids('hartonomous.tensor_atom', 'tensor_atom_id');
 comment on table hartonomous.tensor_atom is
 'Reusable slices of weights (tiles of at most 256 KiB, little-endian), stored once per tenant however many tensors and models hold them.';
 alter table hartonomous.tensor_atom alter data set storage external;  -- weights do not compress; plain storage reads faster
 
 create table hartonomous.tensor_atom_coefficient (
-    coefficient_id  bigint generated always as identity primary key,
+    coefficient_id  bigint primary key,
     tenant_id       int not null references hartonomous.tenant,
     model_tensor_id bigint not null references hartonomous.model_tensor on delete cascade,
     tensor_atom_id  bigint not null references hartonomous.tensor_atom,
@@ -67,6 +73,7 @@ create table hartonomous.tensor_atom_coefficient (
     coefficient     real not null default 1,
     unique (model_tensor_id, start)
 );
+select hartonomous._opaque_ids('hartonomous.tensor_atom_coefficient', 'coefficient_id');
 comment on table hartonomous.tensor_atom_coefficient is
 'Where a tensor atom stands in a tensor (byte offset) and what scales it; system-versioned.';
 create index on hartonomous.tensor_atom_coefficient (tensor_atom_id);
@@ -77,8 +84,6 @@ create index on hartonomous.tensor_atom_coefficient_history (model_tensor_id);
 insert into hartonomous.tenant_table (relation)
 select r from unnest(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom',
     'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history']::regclass[]) as r;
-select hartonomous._dump_rows(array['hartonomous.model', 'hartonomous.model_model_id_seq', 'hartonomous.model_layer',
-    'hartonomous.model_layer_model_layer_id_seq', 'hartonomous.model_tensor', 'hartonomous.model_tensor_model_tensor_id_seq',
-    'hartonomous.tensor_atom', 'hartonomous.tensor_atom_tensor_atom_id_seq', 'hartonomous.tensor_atom_coefficient',
-    'hartonomous.tensor_atom_coefficient_coefficient_id_seq', 'hartonomous.tensor_atom_coefficient_history']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor',
+    'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history']::regclass[]);
 insert into hartonomous.operation values ('model_write', 'write'), ('model_read', 'read');

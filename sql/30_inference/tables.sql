@@ -1,5 +1,5 @@
 create table hartonomous.inference_request (
-    inference_request_id bigint generated always as identity primary key,
+    inference_request_id bigint primary key,
     tenant_id      int not null references hartonomous.tenant,
     operation      text not null,
     model_id       bigint not null,
@@ -16,9 +16,10 @@ create table hartonomous.inference_request (
     created_at     timestamptz not null default now(),
     duration       interval not null
 );
+select hartonomous._opaque_ids('hartonomous.inference_request', 'inference_request_id');
 comment on table hartonomous.inference_request is
 'One row per call of a recorded inference verb: what went in and out (SHA-256), which weights (state_hash) in which snapshot, which engine. Same state, engine, core and threads give the same bits.';
 create index on hartonomous.inference_request (tenant_id, created_at);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.inference_request');
-select hartonomous._dump_rows(array['hartonomous.inference_request', 'hartonomous.inference_request_inference_request_id_seq']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.inference_request']::regclass[]);
 insert into hartonomous.operation values ('inference', 'read');

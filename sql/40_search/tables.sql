@@ -1,5 +1,5 @@
 create table hartonomous.atom_embedding (
-    atom_embedding_id bigint generated always as identity primary key,
+    atom_embedding_id bigint primary key,
     tenant_id   int not null references hartonomous.tenant,
     artifact_id bigint not null references hartonomous.artifact on delete cascade,
     model_id    bigint not null references hartonomous.model,
@@ -14,12 +14,13 @@ create table hartonomous.atom_embedding (
     created_at  timestamptz not null default now(),
     unique (artifact_id, model_id)
 );
+select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is
 'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded.';
 create index on hartonomous.atom_embedding (tenant_id, model_id);
 create index on hartonomous.atom_embedding (model_id);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedding');
-select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.atom_embedding_atom_embedding_id_seq']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.atom_embedding']::regclass[]);
 insert into hartonomous.operation values ('embed', 'write'), ('search', 'read');
 
 -- without a pending list, whose length other tenants could tell from the time that a search takes

@@ -77,7 +77,7 @@ def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
     old = (pages / CHANGED).read_text()
     new = edited(old)
     before, unchanged_pages = passages_of(connection, CHANGED), passages_of(connection, "sql-end.html")
-    logged = connection.execute("select max(ingestion_log_id) from hartonomous.ingestion_log").fetchone()
+    logged = connection.execute("select max(started_at) from hartonomous.ingestion_log").fetchone()
     (pages / CHANGED).write_text(new)
     result = ingest(dsn, pages)
     assert (result["new"], result["changed"], result["unchanged"]) == (0, 1, 30)
@@ -93,7 +93,7 @@ def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
         "select bool_and(deleted_at is not null) from hartonomous.artifact where artifact_id = any(%s)", [gone]
     ).fetchone() == (True,)
     (log,) = connection.execute(
-        "select source_uri, artifacts_created, retired from hartonomous.ingestion_log where ingestion_log_id > %s",
+        "select source_uri, artifacts_created, retired from hartonomous.ingestion_log where started_at > %s",
         logged,
     ).fetchall()
     # the page itself is one artifact more on both sides
