@@ -64,9 +64,6 @@ declare
     mixed bytea;
     kept  int;
 begin
-    if n >= 1::bigint << 40 then
-        raise exception 'sequence % has run out of ids', ids using errcode = '2200H';
-    end if;
     for round in 1 .. 4 loop
         kept := lower;
         mixed := sha256(key || int4send(round << 20 | lower));
@@ -85,7 +82,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     ids constant text := format('%s_%s_seq', relation, id);
 begin
-    execute format('create sequence %s owned by %s.%I', ids, relation, id);
+    execute format('create sequence %s maxvalue 1099511627775 owned by %s.%I', ids, relation, id);
     execute format('alter table %s alter column %I set default hartonomous._opaque_id(%L, %s)', relation, id, ids, hashtext(ids));
     perform pg_extension_config_dump(ids, '');
 end

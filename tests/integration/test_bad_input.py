@@ -21,18 +21,32 @@ def filled(dsn, tmp_path_factory):
     with hartonomous.connect(dsn) as client:
         models.ingest(client, tiny_model.write(tmp_path_factory.mktemp("models") / "tiny"), "tiny")
         arguments = {"architecture": "BertModel", "config": {"config": tiny_model.files()["config.json"]}}
-        client.model_begin("unfinished", **arguments)
-        client.tensor_put(2, "pooler.dense.bias", "F32", [32], 0, bytes(128))
+        unfinished = client.model_begin("unfinished", **arguments)
+        client.tensor_put(unfinished, "pooler.dense.bias", "F32", [32], 0, bytes(128))
         client.ingest_document("u/1", "# A\n\nSome text.\n\n# B\n\nOther text.", "markdown")
         client.artifact_delete(client.ingest_text("deleted"))
         client.embed_artifacts(client.embedding_pending())
+
+
+IDS = {
+    ":artifact": "(select min(artifact_id) from hartonomous.artifact where deleted_at is null)",
+    ":finished": "(select model_id from hartonomous.model where name = 'tiny')",
+    ":unfinished": "(select model_id from hartonomous.model where name = 'unfinished')",
+}
+
+
+def with_ids(call):
+    """A call as SQL: ids are opaque, so calls name what they mean."""
+    for name, query in IDS.items():
+        call = call.replace(name, query)
+    return call
 
 
 def refused(connection, call, code, text, arguments=()):
     """The call fails with a code and a text that fit the patterns, and changes nothing."""
     before = state.contents(connection)
     with pytest.raises(psycopg.Error) as raised, connection.transaction(force_rollback=True):
-        connection.execute(f"select {call}", arguments)
+        connection.execute(f"select {with_ids(call)}", arguments)
     error, message = raised.value, raised.value.diag.message_primary
     assert re.fullmatch(code, error.sqlstate) and re.search(text, message), f"{error.sqlstate}: {error}"
     assert not NOISE.search(message) and not message.endswith("."), message
@@ -67,16 +81,16 @@ CASES = [
     ("hartonomous.ingest_text('x', 'u/2', '[1]')", "22023", "metadata"),
     ("hartonomous.content(-1)", "ZH010", "no artifact -1"),
     ("hartonomous.content_slice(-1, 0, 1)", "ZH010", "no artifact -1"),
-    ("hartonomous.content_slice(1, -1, 1)", "22011", "negative"),
+    ("hartonomous.content_slice(:artifact, -1, 1)", "22011", "negative"),
     ("hartonomous.artifact_delete(-1)", "ZH010", "no artifact -1"),
     ("hartonomous.artifact_delete(null)", "ZH010", "no artifact"),
     ("hartonomous.artifact_restore(-1)", "ZH010", "no artifact -1"),
     ("hartonomous.lineage(-1)", "ZH010", "no artifact -1"),
     ("hartonomous.impact(null)", "ZH010", "no artifact"),
-    ("hartonomous.lineage(1, -1)", "22023", "max_depth is -1, expected 0 to 1000"),
-    ("hartonomous.lineage(1, null)", "22023", "max_depth is NULL"),
-    ("hartonomous.lineage(1, 1001)", "22023", "max_depth is 1001"),
-    ("hartonomous.lineage(1, as_of => now())", "0A000", "as_of is not available"),
+    ("hartonomous.lineage(:artifact, -1)", "22023", "max_depth is -1, expected 0 to 1000"),
+    ("hartonomous.lineage(:artifact, null)", "22023", "max_depth is NULL"),
+    ("hartonomous.lineage(:artifact, 1001)", "22023", "max_depth is 1001"),
+    ("hartonomous.lineage(:artifact, as_of => now())", "0A000", "as_of is not available"),
     ("hartonomous.hilbert_encode(-1, 0)", "22003", "outside"),
     ("hartonomous.hilbert_encode(0, 2147483648)", "22003", "outside"),
     ("hartonomous.hilbert_decode(-1)", "22003", "outside"),
@@ -95,20 +109,20 @@ CASES = [
     ("hartonomous.model_begin(null, 'BertModel', '{}')", "22023", "NULL"),
     ("hartonomous.tensor_put(-1, 't', 'F32', '{1}', 0, '')", "ZH020", "no model with id -1"),
     ("hartonomous.tensor_put(null, 't', 'F32', '{1}', 0, '')", "ZH020", "no model"),
-    ("hartonomous.tensor_put(1, 't', 'F32', '{1}', 0, '')", "ZH021", "finished"),
-    ("hartonomous.tensor_put(2, 't', 'F99', '{1}', 0, '')", "ZH023", "unknown dtype 'F99'"),
-    ("hartonomous.tensor_put(2, 't', null, '{1}', 0, '')", "ZH023", "unknown dtype NULL"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{-1}', 0, '')", "ZH023", "shape {-1}|shape .*-1"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{2000000000,2000000000}', 0, '')", "ZH023", "2\\^50"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{1}', 0, '12345')", "ZH023", "outside its 4 bytes"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{1}', -1, 'x')", "ZH023", "outside"),
-    (f"hartonomous.tensor_put(2, 't', 'F32', '{{1}}', {LONG}, 'x')", "ZH023", "outside"),
-    ("hartonomous.tensor_put(2, null, 'F32', '{1}', 0, '1234')", "22004", "must not be NULL"),
-    ("hartonomous.tensor_put(2, 't', 'F32', '{1}', 0, null)", "22004", "must not be NULL"),
-    ("hartonomous.tensor_put(2, 'pooler.dense.bias', 'F16', '{32}', 0, '')", "ZH023", "was put as F32"),
-    ("hartonomous.tensor_put(2, 'pooler.dense.bias', 'F32', '{32}', 0, repeat('x', 128)::bytea)", "ZH023", "overlap"),
-    ("hartonomous.tensor_put(2, 'pooler.dense.bias', 'F32', '{32}', 4, '1234')", "ZH023", "overlap"),
-    ("hartonomous.model_commit(2)", "ZH02[23]", "embeddings"),
+    ("hartonomous.tensor_put(:finished, 't', 'F32', '{1}', 0, '')", "ZH021", "finished"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F99', '{1}', 0, '')", "ZH023", "unknown dtype 'F99'"),
+    ("hartonomous.tensor_put(:unfinished, 't', null, '{1}', 0, '')", "ZH023", "unknown dtype NULL"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{-1}', 0, '')", "ZH023", "shape {-1}|shape .*-1"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{2000000000,2000000000}', 0, '')", "ZH023", "2\\^50"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{1}', 0, '12345')", "ZH023", "outside its 4 bytes"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{1}', -1, 'x')", "ZH023", "outside"),
+    (f"hartonomous.tensor_put(:unfinished, 't', 'F32', '{{1}}', {LONG}, 'x')", "ZH023", "outside"),
+    ("hartonomous.tensor_put(:unfinished, null, 'F32', '{1}', 0, '1234')", "22004", "must not be NULL"),
+    ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{1}', 0, null)", "22004", "must not be NULL"),
+    ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F16', '{32}', 0, '')", "ZH023", "was put as F32"),
+    ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F32', '{32}', 0, repeat('x', 128)::bytea)", "ZH023", "overlap"),
+    ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F32', '{32}', 4, '1234')", "ZH023", "overlap"),
+    ("hartonomous.model_commit(:unfinished)", "ZH02[23]", "embeddings"),
     ("hartonomous.model_commit(-1)", "ZH020", "no model with id -1"),
     ("hartonomous.model_deploy('nobody')", "ZH020", "no model 'nobody'"),
     ("hartonomous.model_deploy('unfinished')", "ZH022", "still being loaded"),
@@ -132,9 +146,9 @@ CASES = [
     ("hartonomous.detokenize(array[2, null])", "22004|22023", "NULL"),
     ("hartonomous.embed_many(array['x', null])", "22004", "text 2 is NULL"),
     ("hartonomous.embed_many(array['x'], 'nobody')", "ZH020", "nobody"),
-    ("hartonomous.embed_artifacts(array[1, -1])", "ZH010", "no artifact -1"),
+    ("hartonomous.embed_artifacts(array[:artifact, -1])", "ZH010", "no artifact -1"),
     ("hartonomous.embed_artifacts(array[null]::bigint[])", "ZH010", "no artifact NULL"),
-    ("hartonomous.embed_artifacts(array[1], 'nobody')", "ZH020", "nobody"),
+    ("hartonomous.embed_artifacts(array[:artifact], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embedding_pending(worker => 2, workers => 2)", "22023", "worker 2 of 2"),
     ("hartonomous.embedding_pending(workers => 0)", "22023", "workers|worker 0 of 0"),
     ("hartonomous.embedding_pending(batch => -1)", "22023|2201W", "negative|batch"),
@@ -200,7 +214,7 @@ def test_nested_arrays(connection, call, expected):
     """Arrays of more dimensions than one, which SQL cannot declare away, are read in order or refused."""
     try:
         with connection.transaction(force_rollback=True):
-            assert connection.execute(f"select {call}").fetchone() == (expected,)
+            assert connection.execute(f"select {with_ids(call)}").fetchone() == (expected,)
     except psycopg.Error as error:
         assert error.sqlstate in ("22004", "22023", "2202E", "0A000"), str(error)
         assert not NOISE.search(error.diag.message_primary), str(error)
@@ -216,8 +230,8 @@ GOOD = [
     ("hartonomous.ingest_document('u/huge', repeat('a word ', 300000))", None),
     ("hartonomous.ingest_document('u/long', repeat('x', 2000000))", None),
     ("hartonomous.content(null)", None),
-    ("hartonomous.content_slice(1, 9223372036854775807, 10)", b""),
-    ("hartonomous.content_slice(1, 0, 0)", b""),
+    ("hartonomous.content_slice(:artifact, 9223372036854775807, 10)", b""),
+    ("hartonomous.content_slice(:artifact, 0, 0)", b""),
     ("hartonomous.tensor_slice('tiny', 'pooler.dense.bias', 1000000, 10)", b""),
     ("hartonomous.embed(null)", None),
     ("hartonomous.embed_many(null)", None),
@@ -238,7 +252,7 @@ GOOD = [
 def test_accepted(connection, call, expected):
     """At the edge of what makes sense, and not over it."""
     with connection.transaction(force_rollback=True):
-        found = connection.execute(f"select {call}").fetchone()[0]
+        found = connection.execute(f"select {with_ids(call)}").fetchone()[0]
         if expected is not None or "null" in call:
             assert found == expected
 

@@ -29,7 +29,7 @@ def test_every_table_is_part_of_the_state(connection):
         "delete from hartonomous.ingestion_log where started_at = (select min(started_at) from hartonomous.ingestion_log)",
         "update hartonomous.model set state_hash = sha256(state_hash)",
         "update hartonomous.tensor_atom_coefficient set coefficient = 2 where start = 0",
-        "update hartonomous.tensor_atom set data = data || '\\x00'::bytea where content_hash = (select min(content_hash) from hartonomous.tensor_atom)",
+        "update hartonomous.tensor_atom set data = data || '\\x00'::bytea where tensor_atom_id = (select min(tensor_atom_id) from hartonomous.tensor_atom)",
         "update hartonomous.atom_embedding set embedding = -1 * embedding",
         "update hartonomous.inference_request set operation = 'other'",
         "delete from hartonomous.graph_edge where relation = 'EmbeddedBy' and from_id = (select min(from_id)"

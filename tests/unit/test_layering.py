@@ -18,7 +18,7 @@ SQL_FILES = sorted(path for path in SQL.rglob("*.sql") if path.parent.name not i
 PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 LIMIT = 400
 
-KINDS = "function|procedure|table|view|materialized view|type"
+KINDS = "function|procedure|sequence|table|view|materialized view|type"
 DEFINITION = re.compile(rf"\bcreate (?:or replace )?(?:{KINDS}) (hartonomous(?:_private)?\.\w+)")
 REFERENCE = re.compile(r"\bhartonomous(?:_private)?\.\w+\b(?!:[^:])")  # not a key such as hartonomous.document:
 MODULE = re.compile(r"\bhartonomous_server\.(\w+)")

@@ -22,7 +22,7 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
         return 0
     batch = engine.embed(db, model_id, [row["input"] for row in rows])
     request = batch.record(db, tenant, "embed_artifacts")
-    places = batch.vectors.astype(float) @ basis(batch.state_hash, batch.vectors.shape[1])
+    places = _places(batch.vectors, batch.state_hash)
     return query(
         db, "select hartonomous._embedding_put($1, $2, $3, $4, $5, $6, $7, $8, $9) as n",
         ("int", tenant), ("bigint", model_id), ("bigint", request), ("bigint[]", [row["artifact_id"] for row in rows]),
@@ -33,8 +33,16 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
 
 def project(db: Any, model_id: int, image: bytes) -> list[float]:
     """Place of one vector, given in binary form: int16 dimensions, int16 0, float32 components, all big-endian."""
-    vector = numpy().frombuffer(image, ">f4", offset=4).astype(float)
-    return (vector @ basis(engine.state_hash(db, model_id), len(vector))).tolist()
+    vector = numpy().frombuffer(image, ">f4", offset=4)
+    return _places(vector[None], engine.state_hash(db, model_id))[0].tolist()
+
+
+def _places(vectors: np.ndarray, state_hash: bytes) -> np.ndarray:
+    """(texts, dimensions) -> (texts, 3). Not a matrix product: its last bits would depend on the other texts."""
+    np = numpy()
+    wide = vectors.astype(float)
+    axes = basis(state_hash, vectors.shape[1]).T
+    return np.stack([np.add.reduce(wide * axis, axis=1) for axis in axes], axis=1)
 
 
 def basis(state_hash: bytes, dimensions: int) -> np.ndarray:
