@@ -120,7 +120,11 @@ CASES = [
     ("hartonomous.tensor_put(:unfinished, null, 'F32', '{1}', 0, '1234')", "22004", "must not be NULL"),
     ("hartonomous.tensor_put(:unfinished, 't', 'F32', '{1}', 0, null)", "22004", "must not be NULL"),
     ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F16', '{32}', 0, '')", "ZH023", "was put as F32"),
-    ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F32', '{32}', 0, repeat('x', 128)::bytea)", "ZH023", "overlap"),
+    (
+        "hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F32', '{32}', 0, repeat('x', 128)::bytea)",
+        "ZH023",
+        "overlap",
+    ),
     ("hartonomous.tensor_put(:unfinished, 'pooler.dense.bias', 'F32', '{32}', 4, '1234')", "ZH023", "overlap"),
     ("hartonomous.model_commit(:unfinished)", "ZH02[23]", "embeddings"),
     ("hartonomous.model_commit(-1)", "ZH020", "no model with id -1"),
