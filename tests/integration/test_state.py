@@ -26,10 +26,10 @@ def test_every_table_is_part_of_the_state(connection):
         "update hartonomous.artifact set canonical_text = upper(canonical_text) where canonical_text = 'Some text.'",
         "update hartonomous.artifact set deleted_at = now() where canonical_text = 'Some text.'",
         "update hartonomous.artifact_source set metadata = metadata - 'title' where position = 0",
-        "delete from hartonomous.ingestion_log where started_at = (select min(started_at) from hartonomous.ingestion_log)",
+        "delete from hartonomous.ingestion_log where source_uri is not null",
         "update hartonomous.model set state_hash = sha256(state_hash)",
         "update hartonomous.tensor_atom_coefficient set coefficient = 2 where start = 0",
-        "update hartonomous.tensor_atom set data = data || '\\x00'::bytea where tensor_atom_id = (select min(tensor_atom_id) from hartonomous.tensor_atom)",
+        "update hartonomous.tensor_atom set data = data || '\\x00'::bytea where octet_length(data) = 128",
         "update hartonomous.atom_embedding set embedding = -1 * embedding",
         "update hartonomous.inference_request set operation = 'other'",
         "delete from hartonomous.graph_edge where relation = 'EmbeddedBy' and from_id = (select min(from_id)"
