@@ -29,3 +29,6 @@ begin
     perform hartonomous._tenant_protect(t.relation, t.tenant_column) from hartonomous.tenant_table as t;
 end
 $$;
+
+drop policy if exists admin_read on hartonomous.audit_log;
+create policy admin_read on hartonomous.audit_log for select to hartonomous_admin using (true);

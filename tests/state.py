@@ -91,8 +91,11 @@ LOGICAL = {
         left join node_name as t on (t.type, t.id) = (e.to_type, e.to_id)""",
 }
 
-# Constants of a version, and commit times, which are none of a user's doing.
-NO_STATE = {"modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret"}
+# Constants of a version, commit times, which are none of a user's doing, and the record of calls, successful or not.
+NO_STATE = {
+    "modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret",
+    "audit_log", "audit_seal", "audit_unsealed",
+}  # fmt: skip
 
 Digest = dict[str, str]
 

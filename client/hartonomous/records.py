@@ -85,6 +85,15 @@ class ApiKey:
 
 
 @dataclass(frozen=True)
+class AuditHead:
+    """Head of the chain of seals, and how many entries were sealed just now; keep the head elsewhere."""
+
+    seal_id: int | None
+    entries: int
+    head: str | None
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     model_id: int
     name: str

@@ -9,6 +9,7 @@ begin
         raise exception 'tenant name is empty' using errcode = '22023', hint = 'give a name such as ''acme''';
     end if;
     insert into hartonomous.tenant (name) values (tenant_create.name) returning tenant_id into created;
+    perform hartonomous._audit('tenant_create', created, jsonb_build_object('name', tenant_create.name));
     return created;
 exception when unique_violation then
     raise exception 'tenant "%" exists already', tenant_create.name
@@ -35,6 +36,7 @@ begin
     values (tenant_role_add.role_name, tenant_role_add.tenant_id)
     on conflict (role_name) do update set tenant_id = excluded.tenant_id
     where tenant_role.tenant_id <> excluded.tenant_id;
+    perform hartonomous._audit('tenant_role_add', tenant_role_add.tenant_id, jsonb_build_object('role_name', tenant_role_add.role_name));
 end
 $$;
 comment on function hartonomous.tenant_role_add(int, name) is

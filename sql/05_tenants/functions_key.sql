@@ -19,6 +19,8 @@ begin
     values (_api_key_put.tenant_id, coalesce(_api_key_put.label, ''), _api_key_put.scopes,
             sha256(convert_to(secret, 'UTF8')), _api_key_put.expires_at)
     returning key_id into made;
+    perform hartonomous._audit('api_key_create', _api_key_put.tenant_id, jsonb_build_object(
+        'key_id', made, 'label', _api_key_put.label, 'scopes', _api_key_put.scopes, 'expires_at', _api_key_put.expires_at));
     return format('hk_%s_%s', made, secret);
 end
 $$;
@@ -63,6 +65,7 @@ begin
         raise exception 'no usable key with id %', coalesce(api_key_rotate.key_id::text, 'NULL') using errcode = '22023',
             hint = 'hartonomous.api_key_list(tenant_id) shows them; a revoked or expired one is replaced by api_key_create';
     end if;
+    perform hartonomous._audit('api_key_rotate', old.tenant_id, jsonb_build_object('key_id', old.key_id, 'expires_at', old.expires_at));
     return hartonomous._api_key_put(old.tenant_id, old.label, old.scopes, null);
 end
 $$;
@@ -73,12 +76,16 @@ create or replace function hartonomous.api_key_revoke(key_id bigint) returns voi
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    owner int;
 begin
-    update hartonomous.api_key as k set revoked_at = coalesce(k.revoked_at, clock_timestamp()) where k.key_id = api_key_revoke.key_id;
+    update hartonomous.api_key as k set revoked_at = coalesce(k.revoked_at, clock_timestamp()) where k.key_id = api_key_revoke.key_id
+    returning k.tenant_id into owner;
     if not found then
         raise exception 'no key with id %', coalesce(api_key_revoke.key_id::text, 'NULL') using errcode = '22023',
             hint = 'hartonomous.api_key_list(tenant_id) shows them';
     end if;
+    perform hartonomous._audit('api_key_revoke', owner, jsonb_build_object('key_id', api_key_revoke.key_id));
 end
 $$;
 comment on function hartonomous.api_key_revoke(bigint) is
@@ -106,6 +113,9 @@ begin
     -- one answer for whatever is wrong: it must not tell which keys exist
     if not (found_key.secret_hash = sha256(convert_to(part[2], 'UTF8')) and found_key.revoked_at is null
             and (found_key.expires_at is null or found_key.expires_at > clock_timestamp())) is true then
+        perform hartonomous._audit_refusal('authenticate', found_key.tenant_id, 'ZH003', jsonb_build_object('key_id', part[1]::bigint, 'reason', case
+            when found_key.key_id is null then 'no such key' when found_key.revoked_at is not null then 'revoked'
+            when found_key.expires_at <= clock_timestamp() then 'expired' else 'wrong secret' end));
         raise exception 'key is not valid' using errcode = 'ZH003',
             hint = 'it may be mistyped, expired or revoked; an administrator makes keys with hartonomous.api_key_create';
     end if;

@@ -34,11 +34,12 @@ declare
     checked regprocedure;
 begin
     if tenant is null then
-        raise exception 'role % belongs to no tenant', hartonomous._caller() using errcode = 'ZH001',
-            hint = 'authenticate with an API key in this transaction, or have the role mapped by hartonomous.tenant_role_add';
+        perform hartonomous._refuse(_permit.operation, null, 'ZH001', format('role %s belongs to no tenant', hartonomous._caller()),
+            'authenticate with an API key in this transaction, or have the role mapped by hartonomous.tenant_role_add');
     elsif context.tenant_id is not null and (needed = any (context.scopes)) is not true then
-        raise exception 'this key has the scopes %, but % needs %', array_to_string(context.scopes, ', '), _permit.operation, needed
-            using errcode = 'ZH002', hint = 'create a key with that scope by hartonomous.api_key_create';
+        perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format(
+            'this key has the scopes %s, but %s needs %s', array_to_string(context.scopes, ', '), _permit.operation, needed),
+            'create a key with that scope by hartonomous.api_key_create');
     end if;
     for checked in
         select procedure from hartonomous.permit_check as c

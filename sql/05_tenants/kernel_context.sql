@@ -40,8 +40,8 @@ declare
     payload constant text := concat_ws(' ', tenant_id, coalesce(key_id::text, '-'), array_to_string(scopes, ','));
 begin
     if present <> tenant_id then
-        raise exception 'this transaction acts for another tenant already' using errcode = 'ZH002',
-            hint = 'one transaction, one tenant: commit first, and pool connections of a role that belongs to no tenant';
+        perform hartonomous._refuse('authenticate', present, 'ZH002', 'this transaction acts for another tenant already',
+            'one transaction, one tenant: commit first, and pool connections of a role that belongs to no tenant');
     end if;
     perform set_config('hartonomous_tenant.context', payload || ' ' || hartonomous._context_mac(payload), true);
     return tenant_id;

@@ -14,6 +14,8 @@ begin
     values (jwt_issuer_put.issuer, jwt_issuer_put.audience, jwt_issuer_put.jwks, jwt_issuer_put.tenant_claim, jwt_issuer_put.scopes)
     on conflict (issuer) do update
     set audience = excluded.audience, jwks = excluded.jwks, tenant_claim = excluded.tenant_claim, scopes = excluded.scopes, updated_at = now();
+    perform hartonomous._audit('jwt_issuer_put', null, jsonb_build_object('issuer', jwt_issuer_put.issuer, 'audience', jwt_issuer_put.audience,
+        'keys', usable, 'tenant_claim', jwt_issuer_put.tenant_claim, 'scopes', jwt_issuer_put.scopes));
     return usable;
 end
 $$;

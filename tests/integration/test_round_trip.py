@@ -52,6 +52,7 @@ def fill(client, connection, server, model, pages, dsn):
     client.api_key_create(1, "of a round trip")
     client.jwt_issuer_put("https://id.example", "us", {"keys": [{"kty": "oct", "k": "A" * 43}]})
 
+    connection.execute("select hartonomous.audit_seal()")
     server.execute("create role {} login in role hartonomous_writer", ROLE)
     client.tenant_role_add(client.tenant_create("acme"), ROLE)
     as_role(connection, ROLE, "select hartonomous.ingest_text('END commits the current transaction')")

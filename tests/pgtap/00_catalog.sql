@@ -128,7 +128,7 @@ select is_empty(
 select set_eq(
     'select proname from ours where prosecdef',
     array['_commit_time', '_context_mac', '_permit', '_permit_read', '_vector', '_version_keep', '_version_stamp', 'artifact_delete', 'artifact_restore', 'artifact_show', 'api_key_create', 'api_key_list',
-          'api_key_revoke', 'api_key_rotate', 'authenticate', 'authenticate_jwt', 'content',
+          'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_seal', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_document', 'ingest_many', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_list', 'model_storage', 'project', 'search', 'search_vector', 'server_check', 'tenant_create', 'tenant_role_add',

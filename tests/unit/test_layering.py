@@ -27,7 +27,7 @@ NO_DEPENDENCY = [
     (re.compile(r"--.*"), ""),
     (re.compile(rf"\bcomment on [^']*{LITERAL};", re.DOTALL), ""),
 ]
-RAISE = re.compile(rf"\braise exception\b(?:{LITERAL}|[^;'])*;", re.DOTALL)
+RAISE = re.compile(rf"\b(?:raise exception|perform hartonomous\._refuse)\b(?:{LITERAL}|[^;'])*;", re.DOTALL)
 # What system versioning and partitioning make of a table.
 DERIVED = re.compile(r"(_history|__all|__as_of|__as_of_snapshot|__between|_p(?:\d{3})?|_\w+_seq)$")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hartonomous.calls import Caller
-from hartonomous.records import ApiKey
+from hartonomous.records import ApiKey, AuditHead
 from hartonomous.rooms.atoms import Json, jsonb
 
 
@@ -62,3 +62,9 @@ class Tenants(Caller):
             tenant_claim=tenant_claim,
             scopes=granted,
         )
+
+    def audit_collect(self) -> int:
+        return self._value("audit_collect", {})
+
+    def audit_seal(self) -> AuditHead:
+        return self._row(AuditHead, "audit_seal", {})
