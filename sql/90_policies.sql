@@ -19,10 +19,12 @@ begin
     execute format('drop policy if exists tenant_read on %s', relation);
     execute format('create policy tenant_read on %s for select using (%I in ((select hartonomous.current_tenant()), 0))',
                    relation, tenant_column);
+    execute format('drop policy if exists access on %s', relation);
+    execute format('create policy access on %s as restrictive for select using ((select hartonomous._tables_readable()))', relation);
 end
 $$;
 comment on function hartonomous._tenant_protect(regclass, name) is
-'Enables and forces row security on a table and lets a role read the rows of its tenant and of tenant 0.';
+'Enables and forces row security on a table and lets a role read the rows of its tenant and of tenant 0, unless an access policy masks or denies it.';
 
 do $$
 begin
@@ -30,5 +32,8 @@ begin
 end
 $$;
 
+-- policies of all tenants belong to none
+drop policy if exists admin_read on hartonomous.access_policy;
+create policy admin_read on hartonomous.access_policy for select to hartonomous_admin using (true);
 drop policy if exists admin_read on hartonomous.audit_log;
 create policy admin_read on hartonomous.audit_log for select to hartonomous_admin using (true);

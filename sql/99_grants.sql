@@ -37,9 +37,9 @@ grant all on all tables in schema hartonomous to hartonomous_definer;
 grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
 revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
-    hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.atom from hartonomous_reader;
+    hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.access_policy, hartonomous.atom from hartonomous_reader;
 revoke delete, truncate on hartonomous.audit_log, hartonomous.audit_seal from hartonomous_definer;
-grant select on hartonomous.audit_log, hartonomous.audit_seal to hartonomous_admin;
+grant select on hartonomous.audit_log, hartonomous.audit_seal, hartonomous.access_policy to hartonomous_admin;
 -- ref_count of a public atom would tell of others' use of it
 grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, meta, version, created_at) on hartonomous.atom
     to hartonomous_reader;
@@ -56,7 +56,7 @@ end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.audit_collect(), hartonomous.audit_seal() to hartonomous_worker;
 grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint),
-    hartonomous._stamp_visible(bigint, pg_snapshot) to hartonomous_reader;  -- the readers of versions run as their caller
+    hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$
 declare
@@ -66,7 +66,7 @@ declare
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list', 'api_key_rotate',
-        'api_key_revoke', 'jwt_issuer_put', 'transaction_time_resolve', 'audit_collect', 'audit_seal'];
+        'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop', 'access_policy_list', 'transaction_time_resolve', 'audit_collect', 'audit_seal'];
     item   record;
 begin
     for item in

@@ -40,6 +40,7 @@ LOGICAL = {
     "tenant_role": "select role_name, tenant_id from hartonomous.tenant_role",
     "api_key": "select tenant_id, label, scopes, secret_hash, expires_at is null as lasting from hartonomous.api_key",
     "jwt_issuer": "select issuer, audience, jwks, tenant_claim, scopes from hartonomous.jwt_issuer",
+    "access_policy": "select tenant_id, ordinal, effect, operation, condition, label from hartonomous.access_policy",
     "atom": """
         select h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count, meta, version
         from hartonomous.atom""",

@@ -30,9 +30,13 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     context constant record := hartonomous._context();
     tenant  constant int := coalesce(context.tenant_id, hartonomous._role_tenant());
-    needed  constant text := (select o.scope from hartonomous.operation as o where o.operation = _permit.operation);
+    needed  text;
+    governed boolean;
     checked regprocedure;
 begin
+    select (select o.scope from hartonomous.operation as o where o.operation = _permit.operation),
+           exists (select from hartonomous.access_policy as p where p.tenant_id = tenant or p.tenant_id is null)
+    into needed, governed;
     if tenant is null then
         perform hartonomous._refuse(_permit.operation, null, 'ZH001', format('role %s belongs to no tenant', hartonomous._caller()),
             'authenticate with an API key in this transaction, or have the role mapped by hartonomous.tenant_role_add');
@@ -40,6 +44,9 @@ begin
         perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format(
             'this key has the scopes %s, but %s needs %s', array_to_string(context.scopes, ', '), _permit.operation, needed),
             'create a key with that scope by hartonomous.api_key_create');
+    elsif governed and hartonomous._policy_verdict(tenant, _permit.operation, units) = 'deny' then
+        perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format('an access policy denies %s', _permit.operation),
+            'an administrator lists policies with hartonomous.access_policy_list');
     end if;
     for checked in
         select procedure from hartonomous.permit_check as c
@@ -51,7 +58,7 @@ begin
 end
 $$;
 comment on function hartonomous._permit(text, bigint) is
-'Tenant that the caller may act for, after its key''s scopes and every check registered for the operation (policies, throttles, quotas) have passed; ZH001 without tenant. units: items the call will process.';
+'Tenant that the caller may act for, after its key''s scopes, the access policies and every check registered for the operation (throttles, quotas) have passed; ZH001 without tenant, ZH002 denied. units: items the call will process.';
 
 create or replace function hartonomous._permit_read(operation text) returns int
 language plpgsql stable parallel restricted security definer

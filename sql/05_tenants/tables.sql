@@ -72,3 +72,21 @@ insert into hartonomous.context_secret (inner_pad, outer_pad)
 select string_agg(set_byte('\x00', 0, b # 54), '' order by i), string_agg(set_byte('\x00', 0, b # 92), '' order by i)
 from (select i, get_byte(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 0) as b
       from generate_series(1, 64) as i) as random_byte;
+
+create table hartonomous.access_policy (
+    policy_id  bigint generated always as identity primary key,
+    tenant_id  int references hartonomous.tenant on delete cascade,
+    ordinal    int not null,
+    effect     text not null check (effect in ('allow', 'deny', 'mask')),
+    operation  text not null,
+    condition  jsonb,
+    label      text not null,
+    created_at timestamptz not null default now(),
+    check (effect <> 'mask' or operation = '*')
+);
+comment on table hartonomous.access_policy is
+'Ordered policies of a tenant, or of all tenants where tenant_id is NULL: which operations are allowed and denied, and whose results are masked. hartonomous.access_policy_put says how they are read.';
+create index on hartonomous.access_policy (tenant_id);
+select hartonomous._dump_rows(array['hartonomous.access_policy', 'hartonomous.access_policy_policy_id_seq']::regclass[]);
+insert into hartonomous.tenant_table (relation) values ('hartonomous.access_policy');
+insert into hartonomous.operation values ('table_read', 'read');

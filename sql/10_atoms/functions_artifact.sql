@@ -29,7 +29,8 @@ begin
         return null;
     end if;
     root := hartonomous._artifact_root(tenant, artifact_id);
-    return hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash);
+    return hartonomous._mask_bytes(hartonomous._masked(tenant, 'content'),
+                                   hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash));
 end
 $$;
 comment on function hartonomous.content(bigint) is
@@ -47,11 +48,18 @@ comment on function hartonomous._content(bigint, bigint, bigint, bytea) is 'Byte
 create or replace function hartonomous.content_slice(artifact_id bigint, start bigint, length int) returns bytea
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit_read('content');
+    root   record;
 begin
     if start < 0 or length < 0 then
         raise exception 'slice (%, %) is negative', start, length using errcode = '22011', hint = 'start counts from 0';
+    elsif artifact_id is null or start is null or length is null then
+        return null;
     end if;
-    return substr(hartonomous.content(artifact_id), least(start, 2147483646)::int + 1, length);
+    root := hartonomous._artifact_root(tenant, artifact_id);
+    return hartonomous._mask_bytes(hartonomous._masked(tenant, 'content'),
+        substr(hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash), least(start, 2147483646)::int + 1, length));
 end
 $$;
 comment on function hartonomous.content_slice(bigint, bigint, int) is
@@ -127,9 +135,12 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('content');
+    masked constant boolean := hartonomous._masked(tenant, 'content');
 begin
     return query
-    select a.artifact_id, m.name, a.subtype, s.source_uri, s.metadata, a.content_hash, a.canonical_text
+    select a.artifact_id, m.name, hartonomous._mask_text(masked, a.subtype), hartonomous._mask_text(masked, s.source_uri),
+           hartonomous._mask_json(masked, s.metadata), hartonomous._mask_bytes(masked, a.content_hash),
+           hartonomous._mask_text(masked, a.canonical_text)
     from unnest(artifact_ids) with ordinality as i (artifact_id, ord)
     join hartonomous.artifact as a on a.artifact_id = i.artifact_id and a.tenant_id in (0, tenant) and a.deleted_at is null
     join hartonomous.modality as m on m.modality = a.modality

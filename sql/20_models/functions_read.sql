@@ -23,12 +23,13 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('model_read');
 begin
+    perform hartonomous._mask_refuse(tenant, 'model_read', 'files of models');
     return (select jsonb_build_object('name', m.name, 'version', m.version, 'architecture', m.architecture,
                                       'config', m.config, 'tokenizer', m.tokenizer)
             from hartonomous.model as m where m.model_id = hartonomous._model_id(tenant, model_files.model));
 end
 $$;
-comment on function hartonomous.model_files(text) is 'Configuration and tokenizer of a model as they were loaded. NULL: the deployed default. ZH020 no such model.';
+comment on function hartonomous.model_files(text) is 'Configuration and tokenizer of a model as they were loaded. NULL: the deployed default. Errors: ZH020 no such model, ZH002 masked.';
 
 create or replace function hartonomous.tensor_list(model text)
 returns table (name text, dtype text, shape int[], bytes bigint, content_hash bytea)
@@ -37,9 +38,10 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('model_read');
+    masked constant boolean := hartonomous._masked(tenant, 'model_read');
 begin
     return query
-    select t.name, t.dtype, t.shape, t.byte_length, t.content_hash
+    select t.name, t.dtype, t.shape, t.byte_length, hartonomous._mask_bytes(masked, t.content_hash)
     from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model, unfinished => true)
     order by t.position, t.name;
 end
@@ -73,6 +75,7 @@ declare
     found_tensor record;
     until  bigint;
 begin
+    perform hartonomous._mask_refuse(tenant, 'model_read', 'weights of models');
     if as_of is not null then
         perform hartonomous._not_yet('as_of');
     elsif tensor_slice.start < 0 or tensor_slice.length < 0 then
@@ -88,7 +91,7 @@ begin
 end
 $$;
 comment on function hartonomous.tensor_slice(text, text, bigint, int, timestamptz) is
-'length bytes of a tensor from byte start (from 0), fewer at the end. Errors: ZH020 no such model, ZH023 no such tensor, 22011 negative, 0A000 as_of.';
+'length bytes of a tensor from byte start (from 0), fewer at the end. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative, 0A000 as_of.';
 
 create or replace function hartonomous.tensor(model text, name text, as_of timestamptz default null) returns bytea
 language sql stable parallel restricted
@@ -97,7 +100,7 @@ begin atomic
     select hartonomous.tensor_slice(tensor.model, tensor.name, 0::bigint, 2147483647, tensor.as_of);
 end;
 comment on function hartonomous.tensor(text, text, timestamptz) is
-'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, 0A000 as_of.';
+'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 0A000 as_of.';
 
 create or replace function hartonomous._tensor_tiles(model_id bigint) returns table (name text, dtype text, shape int[], start bigint, data bytea)
 language sql stable parallel safe

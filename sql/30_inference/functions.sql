@@ -28,8 +28,10 @@ begin
     if array_position(array(select unnest(tokens)), null) is not null then
         raise exception 'token is NULL' using errcode = '22004';
     end if;
-    return hartonomous._detokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end),
-                                   case when tokens is not null then array(select unnest(tokens)) end);
+    return hartonomous._mask_text(
+        tokens is not null and hartonomous._masked(tenant, 'inference'),
+        hartonomous._detokenize(hartonomous._model_id(tenant, model, case when model is null then 'embedding' end),
+                                case when tokens is not null then array(select unnest(tokens)) end));
 end
 $$;
 comment on function hartonomous.detokenize(int[], text) is

@@ -27,7 +27,7 @@ end
 $$;
 comment on function hartonomous._filter_check(jsonb) is 'ZH041 unless a search filter has known keys with values of the right kind.';
 
-create or replace function hartonomous._search_check(k int, filter jsonb, as_of timestamptz, recall real) returns void
+create or replace function hartonomous._search_check(k int, filter jsonb, as_of timestamptz, recall real, masked boolean) returns void
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -39,9 +39,13 @@ begin
         raise exception 'recall is %, expected 0 to 1', coalesce(recall::text, 'NULL') using errcode = '22023';
     end if;
     perform hartonomous._filter_check(coalesce(filter, '{}'));
+    if masked and filter ?| array['subtype', 'source_uri_prefix', 'metadata'] then
+        raise exception 'subtype, source_uri_prefix and metadata are masked for this caller' using errcode = 'ZH002',
+            hint = 'a filter would find them out; modality, created_after and created_before work';
+    end if;
 end
 $$;
-comment on function hartonomous._search_check(int, jsonb, timestamptz, real) is 'Checks the arguments that all searches share.';
+comment on function hartonomous._search_check(int, jsonb, timestamptz, real, boolean) is 'Checks the arguments that all searches share.';
 
 create or replace function hartonomous._snippet(body text, length int default 240) returns text
 language sql immutable parallel safe
@@ -61,8 +65,9 @@ declare
     tenant constant int := hartonomous._permit_read('search');
     target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
     wanted constant jsonb := coalesce(filter, '{}');
+    masked constant boolean := hartonomous._masked(tenant, 'search');
 begin
-    perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._search_check(k, filter, as_of, recall, masked);
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'embed a text with hartonomous.embed';
     end if;
@@ -76,7 +81,8 @@ begin
         order by distance, e.artifact_id
         limit search_vector.k
     )
-    select n.artifact_id, (1 - n.distance)::real, s.source_uri, hartonomous._snippet(a.canonical_text),
+    select n.artifact_id, case when not masked then (1 - n.distance)::real end, hartonomous._mask_text(masked, s.source_uri),
+           hartonomous._mask_text(masked, hartonomous._snippet(a.canonical_text)),
            case when count(*) over () < search_vector.k then 'short' else 'exact' end
     from nearest as n
     join hartonomous.artifact as a on a.artifact_id = n.artifact_id

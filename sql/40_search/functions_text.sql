@@ -86,15 +86,17 @@ declare
     target    bigint;
     direction @extschema:vector@.vector;
     words     constant text[] := hartonomous._words(query);
+    masked    constant boolean := hartonomous._masked(tenant, 'search');
 begin
-    perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._search_check(k, filter, as_of, recall, masked);
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
     target := hartonomous._model_id(tenant, model, 'embedding');
     direction := hartonomous.embed(query, model);
     return query
-    select s.artifact_id, s.score::real, s.source_uri, hartonomous._headline(a.canonical_text, words),
+    select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
+           hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),
            case when count(*) over () < search.k then 'short' else 'exact' end
     from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}')) as s
     join hartonomous.artifact as a on a.artifact_id = s.artifact_id

@@ -4,9 +4,12 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('lineage');
+    masked constant boolean := hartonomous._masked(tenant, 'lineage');
 begin
     perform hartonomous._trace_check(tenant, artifact_id, max_depth, as_of);
-    return query select t.* from hartonomous._trace(tenant, artifact_id, max_depth, upstream => true) as t;
+    return query
+    select t.depth, t.node_type, t.node_id, t.relation, t.via, hartonomous._mask_json(masked, t.detail)
+    from hartonomous._trace(tenant, artifact_id, max_depth, upstream => true) as t;
 end
 $$;
 comment on function hartonomous.lineage(bigint, int, timestamptz) is
@@ -18,9 +21,12 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('lineage');
+    masked constant boolean := hartonomous._masked(tenant, 'lineage');
 begin
     perform hartonomous._trace_check(tenant, artifact_id, max_depth, as_of);
-    return query select t.* from hartonomous._trace(tenant, artifact_id, max_depth, upstream => false) as t;
+    return query
+    select t.depth, t.node_type, t.node_id, t.relation, t.via, hartonomous._mask_json(masked, t.detail)
+    from hartonomous._trace(tenant, artifact_id, max_depth, upstream => false) as t;
 end
 $$;
 comment on function hartonomous.impact(bigint, int, timestamptz) is

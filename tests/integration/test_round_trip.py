@@ -50,6 +50,7 @@ def fill(client, connection, server, model, pages, dsn):
     client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))
 
     client.api_key_create(1, "of a round trip")
+    client.access_policy_put(1, "deny", "ingest", {"==": [{"var": "role"}, "nobody"]}, 1, "of a round trip")
     client.jwt_issuer_put("https://id.example", "us", {"keys": [{"kty": "oct", "k": "A" * 43}]})
 
     connection.execute("select hartonomous.audit_seal()")

@@ -24,6 +24,7 @@ def tenants(dsn):
             found.ids[role] = connection.execute("select hartonomous.tenant_create(%s)", [role]).fetchone()[0]
             connection.execute("select hartonomous.tenant_role_add(%s, %s)", [found.ids[role], role])
             connection.execute("select hartonomous.api_key_create(%s)", [found.ids[role]])
+            connection.execute("select hartonomous.access_policy_put(1, 'allow', tenant_id => %s)", [found.ids[role]])
             fill(dsn, role)
         yield found
         for role in (found.ann, found.bob):

@@ -1,0 +1,218 @@
+"""A masked caller gets masks from every verb and no rows from tables; the enumeration fails on a verb nobody judged."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import hartonomous
+import psycopg
+import pytest
+from conftest import PASSWORD
+from hartonomous import errors
+from psycopg.sql import SQL, Identifier
+
+TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
+
+# Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
+MASKED = {
+    "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
+    "detokenize",
+}  # fmt: skip
+REFUSED = {"tensor", "tensor_slice", "model_files"}
+CALLERS_OWN = {"embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode"}
+NO_VALUES = {
+    "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
+    "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",
+    "artifact_restore", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
+}  # fmt: skip
+TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
+
+FUNCTIONS = """
+select distinct p.proname::text from pg_proc as p
+where p.pronamespace = 'hartonomous'::regnamespace and p.proname !~ '^_'
+  and (has_function_privilege('hartonomous_writer', p.oid, 'execute')
+       or has_function_privilege('hartonomous_worker', p.oid, 'execute'))
+"""
+RELATIONS = """
+select c.relname::text from pg_class as c
+where c.relnamespace = 'hartonomous'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+  and has_any_column_privilege('hartonomous_writer', c.oid, 'select')
+"""
+CONSTANTS = {"modality", "operation", "tenant_table", "versioned_table"}  # of a version, no tenant's rows
+
+
+@pytest.fixture(scope="module")
+def masked(dsn, tenants):
+    """bob's sessions, masked by role and by key, and one of his that is not; what the unmasked one knows."""
+    condition = {"==": [{"var": "role"}, tenants.bob]}
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        run = connection.execute
+        run("update hartonomous.access_policy set effect = 'allow', ordinal = 100")
+        plain, secret = (run("select hartonomous.api_key_create(%s)", [tenants.ids[tenants.bob]]).fetchone()[0] for _ in "ab")
+        key_id = int(secret.split("_")[1])
+        pool = f"{tenants.bob}_pool"
+        run(SQL("create role {} login password {} in role hartonomous_writer").format(Identifier(pool), PASSWORD))
+        for judged in (condition, {"in": [{"var": "key_id"}, [key_id]]}):
+            run("select hartonomous.access_policy_put(1, 'mask', condition => %s)", [json.dumps(judged)])
+        as_bob = f"{dsn} user={tenants.bob} password='{PASSWORD}'"
+        as_pool = f"{dsn} user={pool} password='{PASSWORD}'"
+        yield SimpleNamespace(as_bob=as_bob, as_pool=as_pool, secret=secret, plain=plain, known=known(as_pool, plain))
+        run("delete from hartonomous.access_policy")
+        run(SQL("drop role {}").format(Identifier(pool)))
+
+
+def known(dsn: str, key: str) -> SimpleNamespace:
+    """Values and ids that an unmasked caller sees."""
+    with hartonomous.connect(dsn, key) as client:
+        found = client.search("the data base", 5)
+        ids = [row.artifact_id for row in found]
+        shown = client.artifact_show(ids)
+        tensors = client.tensor_list("tiny")
+        assert all(row.snippet and row.source_uri and row.score for row in found)
+        return SimpleNamespace(found=found, ids=ids, shown=shown, tensors=tensors, vector=client.embed("the data base"))
+
+
+@pytest.fixture(params=["role", "key"])
+def client(request, masked):
+    by_role = request.param == "role"
+    with hartonomous.connect(masked.as_bob if by_role else masked.as_pool, None if by_role else masked.secret) as opened:
+        yield opened
+
+
+def test_every_function_is_judged(connection):
+    found = {name for (name,) in connection.execute(FUNCTIONS)}
+    versions = {name for name in found if any(name.endswith(suffix) for suffix in TABLES_READ)}
+    assert found - versions == MASKED | REFUSED | CALLERS_OWN | NO_VALUES
+
+
+def test_content(client, masked):
+    artifact = masked.known.ids[0]
+    assert client.content(artifact) == BYTES
+    assert client.content_slice(artifact, 0, 1) == client.content_slice(artifact, 10**9, 10) == BYTES
+    with pytest.raises(errors.ArtifactNotFound):
+        client.content(2**60)
+
+
+def test_artifact_show(client, masked):
+    shown = client.artifact_show(masked.known.ids)
+    assert [row.artifact_id for row in shown] == [row.artifact_id for row in masked.known.shown]
+    for row in shown:
+        assert (row.subtype, row.source_uri, row.canonical_text) == (TEXT, TEXT, TEXT)
+        assert (row.metadata, row.content_hash) == (JSON, BYTES)
+
+
+def test_search(client, masked):
+    vector = masked.known.vector
+    for found in (client.search("the data base", 5), client.search_vector(vector, 5)):
+        assert found
+        assert {(row.score, row.source_uri, row.snippet) for row in found} == {(None, TEXT, TEXT)}
+    assert [row.artifact_id for row in client.search("the data base", 5)] == masked.known.ids
+
+
+@pytest.mark.parametrize("filter", [{"source_uri_prefix": "p"}, {"metadata": {}}, {"subtype": "text"}])
+def test_no_filter_finds_out_what_is_masked(client, masked, filter):
+    for call in (lambda: client.search("x", filter=filter), lambda: client.search_vector(masked.known.vector, filter=filter)):
+        with pytest.raises(errors.NotPermitted, match="masked"):
+            call()
+    assert client.search("x", filter={"modality": "text"})
+
+
+def test_lineage_and_impact(client, masked):
+    reached = client.lineage(masked.known.ids[0])
+    assert len(reached) > 3 and all(node.detail == JSON for node in reached)
+    assert all(node.detail == JSON for node in client.impact(masked.known.ids[0]))
+
+
+def test_models(client, masked):
+    assert {row.content_hash for row in client.tensor_list("tiny")} == {BYTES}
+    assert [row.name for row in client.tensor_list("tiny")] == [row.name for row in masked.known.tensors]
+    tensor = masked.known.tensors[0].name
+    for call in (
+        lambda: client.query("select hartonomous.tensor('tiny', %(t)s)", {"t": tensor}),
+        lambda: client.tensor_slice("tiny", tensor, 0, 4),
+        lambda: client.model_files("tiny"),
+    ):
+        with pytest.raises(errors.NotPermitted, match="masked for this caller"):
+            call()
+
+
+def test_detokenize(client):
+    assert client.detokenize([5, 6]) == TEXT
+    assert client.detokenize(client.tokenize("the data")) == TEXT
+
+
+def test_what_is_the_callers_own_is_not_masked(client, masked):
+    assert client.embed("the data base").tobytes() == masked.known.vector.tobytes()
+    assert len(client.embed_many(["a", "b"])) == 2
+    artifact = client.ingest_text("written by a masked caller")
+    assert client.embedding_pending() == [artifact] and client.embed_artifacts([artifact]) == 1
+    assert client.content(artifact) == BYTES
+    client.artifact_delete(artifact)
+
+
+def test_tables_give_no_rows(client, connection, masked):
+    relations = {name for (name,) in connection.execute(RELATIONS)}
+    assert {"artifact", "atom", "tenant", "artifact_text", "tensor_atom", "atom_embedding"} <= relations
+    sources = [*(relations - CONSTANTS), "tensor_atom_coefficient__all()", "tensor_atom_coefficient__as_of(now())"]
+    sources += ["tensor_atom_coefficient__as_of_snapshot(pg_current_snapshot())"]
+    with hartonomous.connect(masked.as_pool, masked.plain) as plain:
+        seen = {source: rows(plain, source) for source in sources}
+    assert sum(seen.values()) > 100 and seen["artifact"] and seen["tensor_atom_coefficient__all()"]
+    assert {source: rows(client, source) for source in sources} == dict.fromkeys(sources, 0)
+
+
+def rows(client, source: str) -> int:
+    return client.query(f"select count(tenant_id) from hartonomous.{source}").fetchone()[0]
+
+
+def test_the_function_is_asked_once_per_query(connection, tenants):
+    with connection.transaction():
+        connection.execute(SQL("set local role {}").format(Identifier(tenants.ann)))
+        plan = "\n".join(row[0] for row in connection.execute("explain (costs off) select * from hartonomous.artifact"))
+    assert plan.count("InitPlan") == 2 and "One-Time Filter" in plan or "(InitPlan" in plan, plan
+
+
+def test_a_plan_prepared_before_gives_nothing_after(dsn, masked, tenants, connection):
+    """Policies change under a session that goes on, with what it prepared."""
+    with psycopg.connect(dsn, user=tenants.ann, password=PASSWORD, autocommit=True) as ann:
+        ann.execute("prepare direct as select count(*) from hartonomous.artifact")
+        ann.execute("prepare verb as select hartonomous.content(artifact_id) from unnest(array[$1::bigint]) as u (artifact_id)")
+        artifact = ann.execute("select hartonomous.ingest_text('of ann')").fetchone()[0]
+        see = lambda: (ann.execute("execute direct").fetchone()[0] > 0, ann.execute(f"execute verb ({artifact})").fetchone()[0])
+        assert [see() for _ in range(7)][-1] == (True, b"of ann")
+        policy = connection.execute(
+            "select hartonomous.access_policy_put(1, 'mask', tenant_id => %s)", [tenants.ids[tenants.ann]]
+        ).fetchone()[0]
+        assert see() == (False, BYTES)
+        connection.execute("select hartonomous.access_policy_drop(%s)", [policy])
+        assert see() == (True, b"of ann")
+
+
+def test_replacing_a_deny_by_a_mask_shows_nothing_in_between(dsn, masked, tenants, connection):
+    """A statement that began under the deny and is permitted under the mask."""
+    ann = tenants.ids[tenants.ann]
+    deny = connection.execute("select hartonomous.access_policy_put(1, 'deny', 'content', tenant_id => %s)", [ann]).fetchone()[0]
+    change = SQL("""
+        create function pg_temp.change() returns int language plpgsql as $$ begin
+            perform dblink_change; return 1; end $$""")
+    del change
+    with psycopg.connect(dsn, autocommit=True) as old:
+        old.execute(SQL("set role {}").format(Identifier(tenants.ann)))
+        artifact = old.execute("select hartonomous.ingest_text('in between')").fetchone()[0]
+        connection.execute("select pg_advisory_lock(4711)")
+        from threading import Thread
+        got: list = []
+        ask = "select hartonomous.content(%s) from (select pg_advisory_lock(4711) offset 0) as waits"
+        thread = Thread(target=lambda: got.append(old.execute(ask, [artifact]).fetchone()[0]))
+        thread.start()
+        import waiting
+        waiting.until("the statement waits", lambda: connection.execute(
+            "select count(*) from pg_stat_activity where wait_event = 'advisory'").fetchone()[0] == 1)
+        with connection.transaction():
+            connection.execute("select hartonomous.access_policy_drop(%s)", [deny])
+            mask = connection.execute("select hartonomous.access_policy_put(1, 'mask', tenant_id => %s)", [ann]).fetchone()[0]
+        connection.execute("select pg_advisory_unlock(4711)")
+        thread.join()
+    connection.execute("select hartonomous.access_policy_drop(%s)", [mask])
+    assert got == [BYTES]
