@@ -26,7 +26,7 @@ def row_of(cls: type[T]) -> Callable[[Any], Callable[[Any], T]]:
 @dataclass(frozen=True)
 class SearchResult:
     artifact_id: int
-    score: float
+    score: float | None
     source_uri: str | None
     snippet: str | None
     verdict: str
@@ -91,6 +91,20 @@ class AuditHead:
     seal_id: int | None
     entries: int
     head: str | None
+
+
+@dataclass(frozen=True)
+class AccessPolicy:
+    """tenant_id None: of all tenants; condition None: always."""
+
+    policy_id: int
+    tenant_id: int | None
+    ordinal: int
+    effect: str
+    operation: str
+    condition: Any
+    label: str
+    created_at: datetime
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 declare
     variables constant jsonb := '{"role": "string", "login": "string", "tenant": "number", "key_id": "number", "scopes": "string[]",
-        "operation": "string", "units": "number", "hour": "number", "weekday": "number", "client_addr": "string", "read_only": "boolean"}';
-    verbs  constant text[] := '{and,or,!,==,!=,<,<=,>,>=,in,var}';
+        "operation": "string", "units": "number", "hour": "number", "weekday": "number", "client_addr": "string", "read_only": "boolean"}'::jsonb;
+    verbs  constant text[] := array['and', 'or', '!', '==', '!=', '<', '<=', '>', '>=', 'in', 'var'];
     verb   text;
     parts  jsonb[];
     found  text;

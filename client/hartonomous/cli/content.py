@@ -144,7 +144,8 @@ def _echo_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> N
 
 def _print_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> None:
     uri = printable(result.source_uri or "")
-    click.secho(f"{rank:>2}  {result.score:.3f}  {uri}  (artifact {result.artifact_id})", bold=True)
+    score = "xxxxx" if result.score is None else f"{result.score:.3f}"
+    click.secho(f"{rank:>2}  {score}  {uri}  (artifact {result.artifact_id})", bold=True)
     path = metadata.get("heading_path") or [metadata.get("title")]
     if heading := " > ".join(str(part) for part in path if part):
         click.echo(f"    {printable(heading)}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hartonomous.calls import Caller
-from hartonomous.records import ApiKey, AuditHead
+from hartonomous.records import AccessPolicy, ApiKey, AuditHead
 from hartonomous.rooms.atoms import Json, jsonb
 
 
@@ -46,6 +46,30 @@ class Tenants(Caller):
     def authenticate_jwt(self, token: str) -> int:
         """Binds a tenant to the open `transaction`; outside of one it only checks the token."""
         return self._value("authenticate_jwt", {"token": token})
+
+    def access_policy_put(
+        self,
+        ordinal: int,
+        effect: str,
+        operation: str | None = None,
+        condition: Json | None = None,
+        tenant_id: int | None = None,
+        label: str | None = None,
+    ) -> int:
+        return self._value(
+            "access_policy_put",
+            {"ordinal": ordinal, "effect": effect},
+            operation=operation,
+            condition=None if condition is None else jsonb(condition),
+            tenant_id=tenant_id,
+            label=label,
+        )
+
+    def access_policy_drop(self, policy_id: int) -> None:
+        self._run("access_policy_drop", {"policy_id": policy_id})
+
+    def access_policy_list(self, tenant_id: int | None = None) -> list[AccessPolicy]:
+        return self._rows(AccessPolicy, "access_policy_list", {}, tenant_id=tenant_id)
 
     def jwt_issuer_put(
         self,
