@@ -110,6 +110,9 @@ begin
     values (access_policy_put.tenant_id, access_policy_put.ordinal, access_policy_put.effect, access_policy_put.operation,
             access_policy_put.condition, coalesce(access_policy_put.label, ''))
     returning policy_id into made;
+    perform hartonomous._audit('access_policy_put', access_policy_put.tenant_id, jsonb_build_object(
+        'policy_id', made, 'ordinal', access_policy_put.ordinal, 'effect', access_policy_put.effect,
+        'operation', access_policy_put.operation, 'condition', access_policy_put.condition));
     return made;
 end
 $$;
@@ -120,12 +123,15 @@ create or replace function hartonomous.access_policy_drop(policy_id bigint) retu
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    dropped hartonomous.access_policy;
 begin
-    delete from hartonomous.access_policy as p where p.policy_id = access_policy_drop.policy_id;
+    delete from hartonomous.access_policy as p where p.policy_id = access_policy_drop.policy_id returning p.* into dropped;
     if not found then
         raise exception 'no policy with id %', coalesce(access_policy_drop.policy_id::text, 'NULL') using errcode = '22023',
             hint = 'hartonomous.access_policy_list() shows them';
     end if;
+    perform hartonomous._audit('access_policy_drop', dropped.tenant_id, to_jsonb(dropped) - 'tenant_id');
 end
 $$;
 comment on function hartonomous.access_policy_drop(bigint) is 'Removes a policy. 22023 no such policy.';

@@ -143,10 +143,9 @@ create or replace function hartonomous._mask_refuse(tenant_id int, operation tex
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 begin
-    if hartonomous._masked(tenant_id, operation) then
-        raise exception '% are masked for this caller', what using errcode = 'ZH002',
-            hint = 'embed and search work without them; an administrator lists policies with hartonomous.access_policy_list';
-    end if;
+    perform hartonomous._refuse(operation, tenant_id, 'ZH002', format('%s are masked for this caller', what),
+        'embed and search work without them; an administrator lists policies with hartonomous.access_policy_list');
 end
 $$;
-comment on function hartonomous._mask_refuse(int, text, text) is 'ZH002 for a masked caller: for values of which a mask would be useless or misleading.';
+comment on function hartonomous._mask_refuse(int, text, text) is
+'Refuses a masked caller (ZH002) values of which a mask would be useless or misleading.';

@@ -23,7 +23,9 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('model_read');
 begin
-    perform hartonomous._mask_refuse(tenant, 'model_read', 'files of models');
+    if hartonomous._masked(tenant, 'model_read') then
+        perform hartonomous._mask_refuse(tenant, 'model_read', 'files of models');
+    end if;
     return (select jsonb_build_object('name', m.name, 'version', m.version, 'architecture', m.architecture,
                                       'config', m.config, 'tokenizer', m.tokenizer)
             from hartonomous.model as m where m.model_id = hartonomous._model_id(tenant, model_files.model));
@@ -75,7 +77,9 @@ declare
     found_tensor record;
     until  bigint;
 begin
-    perform hartonomous._mask_refuse(tenant, 'model_read', 'weights of models');
+    if hartonomous._masked(tenant, 'model_read') then
+        perform hartonomous._mask_refuse(tenant, 'model_read', 'weights of models');
+    end if;
     if as_of is not null then
         perform hartonomous._not_yet('as_of');
     elsif tensor_slice.start < 0 or tensor_slice.length < 0 then

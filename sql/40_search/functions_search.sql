@@ -27,7 +27,7 @@ end
 $$;
 comment on function hartonomous._filter_check(jsonb) is 'ZH041 unless a search filter has known keys with values of the right kind.';
 
-create or replace function hartonomous._search_check(k int, filter jsonb, as_of timestamptz, recall real, masked boolean) returns void
+create or replace function hartonomous._search_check(k int, filter jsonb, as_of timestamptz, recall real) returns void
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 begin
@@ -39,13 +39,21 @@ begin
         raise exception 'recall is %, expected 0 to 1', coalesce(recall::text, 'NULL') using errcode = '22023';
     end if;
     perform hartonomous._filter_check(coalesce(filter, '{}'));
-    if masked and filter ?| array['subtype', 'source_uri_prefix', 'metadata'] then
-        raise exception 'subtype, source_uri_prefix and metadata are masked for this caller' using errcode = 'ZH002',
-            hint = 'a filter would find them out; modality, created_after and created_before work';
+end
+$$;
+comment on function hartonomous._search_check(int, jsonb, timestamptz, real) is 'Checks the arguments that all searches share.';
+
+create or replace function hartonomous._filter_mask_check(tenant_id int, filter jsonb) returns void
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if filter ?| array['subtype', 'source_uri_prefix', 'metadata'] then
+        perform hartonomous._mask_refuse(tenant_id, 'search', 'subtype, source_uri_prefix and metadata');
     end if;
 end
 $$;
-comment on function hartonomous._search_check(int, jsonb, timestamptz, real, boolean) is 'Checks the arguments that all searches share.';
+comment on function hartonomous._filter_mask_check(int, jsonb) is
+'ZH002 for filter keys by which a masked caller could find out, guess by guess, what is masked.';
 
 create or replace function hartonomous._snippet(body text, length int default 240) returns text
 language sql immutable parallel safe
@@ -67,7 +75,10 @@ declare
     wanted constant jsonb := coalesce(filter, '{}');
     masked constant boolean := hartonomous._masked(tenant, 'search');
 begin
-    perform hartonomous._search_check(k, filter, as_of, recall, masked);
+    perform hartonomous._search_check(k, filter, as_of, recall);
+    if masked then
+        perform hartonomous._filter_mask_check(tenant, filter);
+    end if;
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'embed a text with hartonomous.embed';
     end if;

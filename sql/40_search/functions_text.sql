@@ -88,7 +88,10 @@ declare
     words     constant text[] := hartonomous._words(query);
     masked    constant boolean := hartonomous._masked(tenant, 'search');
 begin
-    perform hartonomous._search_check(k, filter, as_of, recall, masked);
+    perform hartonomous._search_check(k, filter, as_of, recall);
+    if masked then
+        perform hartonomous._filter_mask_check(tenant, filter);
+    end if;
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;

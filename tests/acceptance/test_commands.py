@@ -36,7 +36,8 @@ def test_verbs_that_print_data_have_json(path):
     command = root
     for name in path:
         command = command.commands[name]
-    silent = path in {("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("policies", "drop")}
+    silent = path in {("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke")}
+    silent |= path == ("policies", "drop")
     if not isinstance(command, click.Group):
         assert any("--json" in parameter.opts for parameter in command.params) != silent
 
@@ -58,6 +59,21 @@ def test_doctor_on_a_database_without_the_extension(server):
         assert "create extension hartonomous cascade" in out
         error = cli.run(dsn, "search", "anything", code=1).stderr
         assert 'not created in database "test_without_extension"' in error and "create extension" in error
+
+
+def test_policies(dsn):
+    """Put, listed, in force, dropped."""
+    condition = '{"==": [{"var": "operation"}, "model_read"]}'
+    arguments = ["--tenant", "1", "--condition", condition, "--label", "no models", "--json"]
+    put = cli.run(dsn, "policies", "put", "5", "deny", *arguments)
+    policy = json.loads(put.stdout)["policy_id"]
+    listed = json.loads(cli.run(dsn, "policies", "list", "--tenant", "1", "--json").stdout)
+    assert (listed["policy_id"], listed["effect"], listed["condition"]) == (policy, "deny", json.loads(condition))
+    assert "no models" in cli.run(dsn, "policies", "list").stdout
+    assert "an access policy denies model_read" in cli.run(dsn, "models", "list", code=1).stderr
+    cli.run(dsn, "policies", "drop", policy)
+    assert cli.run(dsn, "policies", "list", "--json").stdout == ""
+    cli.run(dsn, "models", "list")
 
 
 def test_no_server(tmp_path):
@@ -86,6 +102,10 @@ def test_wrong_usage(dsn):
         (["models", "show", "nobody"], "model 'nobody'"),
         (["models", "ingest", "/nowhere"], "/nowhere does not exist"),
         (["ingest", "/nowhere"], "/nowhere does not exist"),
+        (["policies", "put", "1", "deny", "--operation", "fly"], "unknown operation 'fly'"),
+        (["policies", "put", "1", "deny", "--condition", "{"], "condition is not JSON"),
+        (["policies", "put", "1", "deny", "--condition", "null"], "condition is not a JSON object"),
+        (["policies", "drop", "999999"], "no policy with id 999999"),
         (["tenants", "add-role", "1", "nobody at all"], 'role "nobody at all" does not exist'),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -1,7 +1,7 @@
 -- Room 05: access policies: their order, effects and conditions, and what a masked or denied role reads directly.
 begin;
 \ir setup.psql
-select plan(131);
+select plan(132);
 create function pg_temp.put(condition text) returns text language sql as
 $$select format('select hartonomous.access_policy_put(1, ''deny'', condition => %L)', condition)$$;
 create function pg_temp.value(condition jsonb, facts jsonb default '{"n": 5, "s": "a", "t": true, "none": null, "list": ["a", "b"]}') returns jsonb
@@ -174,6 +174,10 @@ select hartonomous.authenticate(:'plain_key') \g /dev/null
 select is(hartonomous.content(:note), 'of ann'::bytea, 'another key of the same tenant');
 select isnt_empty('select * from hartonomous.artifact');
 reset role;
+
+-- who put and who dropped what
+select results_eq($$select operation, tenant_id, detail ->> 'effect' from hartonomous.audit_log where detail ->> 'operation' = 'content' order by audit_id$$,
+                  format($$values ('access_policy_put', %1$s, 'deny'), ('access_policy_drop', %1$s, 'deny')$$, :ann));
 
 -- a tenant's policies go with it
 select hartonomous.tenant_create('short-lived') as gone \gset

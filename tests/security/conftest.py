@@ -17,7 +17,7 @@ CREATE = f"create role {{}} login password '{PASSWORD}' in role hartonomous_writ
 @pytest.fixture(scope="module")
 def tenants(dsn):
     """ann and bob: names of two roles, writers of a tenant each; ids: their tenants. The roles go at the end."""
-    found = SimpleNamespace(ann=f"test_ann_{os.getpid()}", bob=f"test_bob_{os.getpid()}", ids={})
+    found = SimpleNamespace(ann=f"test_ann_{os.getpid()}", bob=f"test_bob_{os.getpid()}", ids={}, password=PASSWORD)
     with psycopg.connect(dsn, autocommit=True) as connection:
         for role in (found.ann, found.bob):
             connection.execute(SQL(CREATE).format(Identifier(role)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import operator
-from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -16,10 +15,6 @@ UNKNOWN = object()
 FACTS: dict[str, Any] = {
     "role": "ann", "login": "pool", "tenant": 2, "key_id": None, "scopes": ["read", "write"], "operation": "search",
     "units": 3, "hour": 0, "weekday": 7, "client_addr": None, "read_only": False,
-}  # fmt: skip
-KINDS = {
-    "role": str, "login": str, "tenant": int, "key_id": int, "scopes": list, "operation": str, "units": int,
-    "hour": int, "weekday": int, "client_addr": str, "read_only": bool,
 }  # fmt: skip
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -45,7 +40,13 @@ def evaluate(node: Any) -> Any:
 
 
 def kind(value: Any) -> str:
-    for name, types in {"boolean": bool, "number": (int, float), "string": str, "list": list, "null": type(None)}.items():
+    for name, types in {
+        "boolean": bool,
+        "number": (int, float),
+        "string": str,
+        "list": list,
+        "null": type(None),
+    }.items():
         if isinstance(value, types):
             return name
     return "object" if isinstance(value, dict) else "unknown"
@@ -67,30 +68,50 @@ def compare(verb: str, a: Any, b: Any) -> Any:
     return ORDER[verb](a, b) if verb in ORDER and kinds == ("number", "number") else UNKNOWN
 
 
-scalars = st.none() | st.booleans() | st.integers(-3, 9) | st.sampled_from([0.5, 3.0]) | st.sampled_from(["ann", "read", "", "3", "'\"{"])
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.sampled_from([0.5, 3.0])
+    | st.sampled_from(["ann", "read", "", "3", "'\"{"])
+)
 variables = st.sampled_from([*FACTS, "application_name", "__proto__"]).map(lambda name: {"var": name})
 lists = st.lists(st.sampled_from(["ann", "read"]), max_size=3) | st.lists(scalars, max_size=3)
 verbs = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "and", "or", "!", "cat"])
 wild = st.recursive(
     scalars | variables | lists,
-    lambda inner: st.builds(lambda verb, parts: {verb: parts}, verbs, st.lists(inner, max_size=3) | inner)
-    | st.dictionaries(verbs, inner, max_size=2),
+    lambda inner: (
+        st.builds(lambda verb, parts: {verb: parts}, verbs, st.lists(inner, max_size=3) | inner)
+        | st.dictionaries(verbs, inner, max_size=2)
+    ),
     max_leaves=12,
 )
-numbers = st.integers(-3, 9) | st.sampled_from(["tenant", "key_id", "units", "hour", "weekday"]).map(lambda name: {"var": name})
-strings = st.sampled_from(["ann", "search", "7"]) | st.sampled_from(["role", "login", "operation", "client_addr"]).map(lambda name: {"var": name})
+numbers = st.integers(-3, 9) | st.sampled_from(["tenant", "key_id", "units", "hour", "weekday"]).map(
+    lambda name: {"var": name}
+)
+strings = st.sampled_from(["ann", "search", "7"]) | st.sampled_from(["role", "login", "operation", "client_addr"]).map(
+    lambda name: {"var": name}
+)
 well_typed = st.recursive(
     st.booleans()
     | st.just({"var": "read_only"})
     | st.builds(lambda verb, a, b: {verb: [a, b]}, st.sampled_from(["==", "!=", *ORDER]), numbers, numbers)
     | st.builds(lambda verb, a, b: {verb: [a, b]}, st.sampled_from(["==", "!="]), strings, strings | st.none())
-    | st.builds(lambda a, b: {"in": [a, b]}, strings, st.lists(st.sampled_from(["ann", "x"]), min_size=1) | st.just({"var": "scopes"}))
+    | st.builds(
+        lambda a, b: {"in": [a, b]},
+        strings,
+        st.lists(st.sampled_from(["ann", "x"]), min_size=1) | st.just({"var": "scopes"}),
+    )
     | st.builds(lambda a, b: {"in": [a, b]}, numbers, st.lists(st.integers(0, 5), min_size=1)),
-    lambda inner: st.builds(lambda verb, parts: {verb: parts}, st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=3))
-    | inner.map(lambda part: {"!": part}),
+    lambda inner: (
+        st.builds(
+            lambda verb, parts: {verb: parts}, st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=3)
+        )
+        | inner.map(lambda part: {"!": part})
+    ),
     max_leaves=12,
 )
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 
 
 def value(connection, condition: Any) -> Any:
@@ -102,7 +123,9 @@ def value(connection, condition: Any) -> Any:
 
 def type_of(connection, condition: Any) -> str | None:
     try:
-        return connection.execute("select hartonomous._condition_check(%s::jsonb)", [json.dumps(condition)]).fetchone()[0]
+        return connection.execute("select hartonomous._condition_check(%s::jsonb)", [json.dumps(condition)]).fetchone()[
+            0
+        ]
     except psycopg.errors.InvalidParameterValue as error:
         assert "condition at $" in str(error)
         return None
@@ -136,6 +159,6 @@ def test_what_passes_the_check_is_unknown_for_want_of_a_value_alone(connection, 
         assert found in ("true", "false"), condition
 
 
-@pytest.mark.parametrize("node", [{"==": [Decimal("1e400") if False else 10**40, 10**40]}, {"in": ["a", ["a"] * 2000]}])
+@pytest.mark.parametrize("node", [{"==": [10**40, 10**40]}, {"in": ["a", ["a"] * 2000]}])
 def test_large_values(connection, node):
     assert value(connection, node) is True

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import hartonomous
 import psycopg
 import pytest
-from conftest import PASSWORD
+import waiting
 from hartonomous import errors
 from psycopg.sql import SQL, Identifier
+from sessions import meanwhile
 
+PASSWORD = "of a test"
 TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
@@ -25,6 +27,7 @@ NO_VALUES = {
     "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
     "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",
     "artifact_restore", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
+    "audit_collect", "audit_seal",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 
@@ -48,8 +51,9 @@ def masked(dsn, tenants):
     condition = {"==": [{"var": "role"}, tenants.bob]}
     with psycopg.connect(dsn, autocommit=True) as connection:
         run = connection.execute
-        run("update hartonomous.access_policy set effect = 'allow', ordinal = 100")
-        plain, secret = (run("select hartonomous.api_key_create(%s)", [tenants.ids[tenants.bob]]).fetchone()[0] for _ in "ab")
+        run("delete from hartonomous.access_policy")
+        create = "select hartonomous.api_key_create(%s)"
+        plain, secret = (run(create, [tenants.ids[tenants.bob]]).fetchone()[0] for _ in range(2))
         key_id = int(secret.split("_")[1])
         pool = f"{tenants.bob}_pool"
         run(SQL("create role {} login password {} in role hartonomous_writer").format(Identifier(pool), PASSWORD))
@@ -76,7 +80,8 @@ def known(dsn: str, key: str) -> SimpleNamespace:
 @pytest.fixture(params=["role", "key"])
 def client(request, masked):
     by_role = request.param == "role"
-    with hartonomous.connect(masked.as_bob if by_role else masked.as_pool, None if by_role else masked.secret) as opened:
+    arguments = (masked.as_bob,) if by_role else (masked.as_pool, masked.secret)
+    with hartonomous.connect(*arguments) as opened:
         yield opened
 
 
@@ -112,9 +117,9 @@ def test_search(client, masked):
 
 @pytest.mark.parametrize("filter", [{"source_uri_prefix": "p"}, {"metadata": {}}, {"subtype": "text"}])
 def test_no_filter_finds_out_what_is_masked(client, masked, filter):
-    for call in (lambda: client.search("x", filter=filter), lambda: client.search_vector(masked.known.vector, filter=filter)):
+    for verb, query in ((client.search, "x"), (client.search_vector, masked.known.vector)):
         with pytest.raises(errors.NotPermitted, match="masked"):
-            call()
+            verb(query, filter=filter)
     assert client.search("x", filter={"modality": "text"})
 
 
@@ -166,53 +171,51 @@ def rows(client, source: str) -> int:
     return client.query(f"select count(tenant_id) from hartonomous.{source}").fetchone()[0]
 
 
-def test_the_function_is_asked_once_per_query(connection, tenants):
+def test_the_policies_are_asked_once_per_query(connection, tenants):
     with connection.transaction():
         connection.execute(SQL("set local role {}").format(Identifier(tenants.ann)))
-        plan = "\n".join(row[0] for row in connection.execute("explain (costs off) select * from hartonomous.artifact"))
-    assert plan.count("InitPlan") == 2 and "One-Time Filter" in plan or "(InitPlan" in plan, plan
+        plan = [
+            line for (line,) in connection.execute("explain (verbose, costs off) select * from hartonomous.artifact")
+        ]
+    asked = [plan[at - 2] for at, line in enumerate(plan) if "_tables_readable()" in line]
+    assert len(asked) == 1 and "InitPlan" in asked[0], plan
 
 
-def test_a_plan_prepared_before_gives_nothing_after(dsn, masked, tenants, connection):
-    """Policies change under a session that goes on, with what it prepared."""
+def test_a_session_that_goes_on_is_masked_by_a_new_policy(dsn, masked, tenants, connection):
+    """With the plans that it prepared before."""
     with psycopg.connect(dsn, user=tenants.ann, password=PASSWORD, autocommit=True) as ann:
-        ann.execute("prepare direct as select count(*) from hartonomous.artifact")
-        ann.execute("prepare verb as select hartonomous.content(artifact_id) from unnest(array[$1::bigint]) as u (artifact_id)")
         artifact = ann.execute("select hartonomous.ingest_text('of ann')").fetchone()[0]
-        see = lambda: (ann.execute("execute direct").fetchone()[0] > 0, ann.execute(f"execute verb ({artifact})").fetchone()[0])
-        assert [see() for _ in range(7)][-1] == (True, b"of ann")
-        policy = connection.execute(
-            "select hartonomous.access_policy_put(1, 'mask', tenant_id => %s)", [tenants.ids[tenants.ann]]
-        ).fetchone()[0]
-        assert see() == (False, BYTES)
+        ann.execute("prepare direct as select count(*) > 0 from hartonomous.artifact")
+        ann.execute(f"prepare verb as select hartonomous.content({artifact})")
+
+        def seen():
+            return tuple(ann.execute(f"execute {name}").fetchone()[0] for name in ("direct", "verb"))
+
+        assert {seen() for _ in range(7)} == {(True, b"of ann")}
+        policy = put(connection, "mask", "*", tenants.ids[tenants.ann])
+        assert seen() == (False, BYTES)
         connection.execute("select hartonomous.access_policy_drop(%s)", [policy])
-        assert see() == (True, b"of ann")
+        assert seen() == (True, b"of ann")
 
 
 def test_replacing_a_deny_by_a_mask_shows_nothing_in_between(dsn, masked, tenants, connection):
-    """A statement that began under the deny and is permitted under the mask."""
+    """A statement that began under the deny is permitted under the mask: its snapshot has no mask."""
     ann = tenants.ids[tenants.ann]
-    deny = connection.execute("select hartonomous.access_policy_put(1, 'deny', 'content', tenant_id => %s)", [ann]).fetchone()[0]
-    change = SQL("""
-        create function pg_temp.change() returns int language plpgsql as $$ begin
-            perform dblink_change; return 1; end $$""")
-    del change
-    with psycopg.connect(dsn, autocommit=True) as old:
-        old.execute(SQL("set role {}").format(Identifier(tenants.ann)))
-        artifact = old.execute("select hartonomous.ingest_text('in between')").fetchone()[0]
-        connection.execute("select pg_advisory_lock(4711)")
-        from threading import Thread
-        got: list = []
-        ask = "select hartonomous.content(%s) from (select pg_advisory_lock(4711) offset 0) as waits"
-        thread = Thread(target=lambda: got.append(old.execute(ask, [artifact]).fetchone()[0]))
-        thread.start()
-        import waiting
-        waiting.until("the statement waits", lambda: connection.execute(
-            "select count(*) from pg_stat_activity where wait_event = 'advisory'").fetchone()[0] == 1)
+    as_ann = f"{dsn} user={tenants.ann} password='{PASSWORD}'"
+    with hartonomous.connect(as_ann) as client:
+        artifact = client.ingest_text("in between")
+    deny = put(connection, "deny", "content", ann)
+    connection.execute("select pg_advisory_lock(4711)")
+    ask = "select hartonomous.content(%(id)s) from (select pg_advisory_lock_shared(4711) offset 0) as waits"
+    with meanwhile(as_ann, lambda client: client.query(ask, {"id": artifact}).fetchone()[0]) as running:
         with connection.transaction():
             connection.execute("select hartonomous.access_policy_drop(%s)", [deny])
-            mask = connection.execute("select hartonomous.access_policy_put(1, 'mask', tenant_id => %s)", [ann]).fetchone()[0]
+            mask = put(connection, "mask", "*", ann)
         connection.execute("select pg_advisory_unlock(4711)")
-        thread.join()
+        assert running.result(waiting.PATIENCE) == BYTES
     connection.execute("select hartonomous.access_policy_drop(%s)", [mask])
-    assert got == [BYTES]
+
+
+def put(connection, effect: str, operation: str, tenant: int) -> int:
+    statement = "select hartonomous.access_policy_put(1, %s, %s, tenant_id => %s)"
+    return connection.execute(statement, [effect, operation, tenant]).fetchone()[0]
