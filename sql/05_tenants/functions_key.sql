@@ -106,24 +106,26 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    part   constant text[] := regexp_match(authenticate.api_key, '^hk_([0-9]{1,18})_([0-9a-f]{40})$');
-    found_key hartonomous.api_key;
+    id     constant bigint := case when authenticate.api_key ~ '^hk_[0-9]+_' then left(split_part(authenticate.api_key, '_', 2), 18) end;
+    secret constant text := right(authenticate.api_key, 40);
+    hash   constant bytea := sha256(convert_to(secret, 'UTF8'));
+    held   hartonomous.api_key;
 begin
-    select k.* into found_key from hartonomous.api_key as k where k.key_id = part[1]::bigint;
+    select k.* into held from hartonomous.api_key as k where k.key_id = id;
     -- one answer for whatever is wrong: it must not tell which keys exist
-    if not (found_key.secret_hash = sha256(convert_to(part[2], 'UTF8')) and found_key.revoked_at is null
-            and (found_key.expires_at is null or found_key.expires_at > clock_timestamp())) is true then
-        perform hartonomous._audit_refusal('authenticate', found_key.tenant_id, 'ZH003', jsonb_build_object('key_id', part[1]::bigint, 'reason', case
-            when found_key.key_id is null then 'no such key' when found_key.revoked_at is not null then 'revoked'
-            when found_key.expires_at <= clock_timestamp() then 'expired' else 'wrong secret' end));
+    if (held.secret_hash = hash and authenticate.api_key = concat('hk_', held.key_id, '_', secret) and held.revoked_at is null
+        and (held.expires_at is null or held.expires_at > clock_timestamp())) is not true then
+        perform hartonomous._audit_refusal('authenticate', held.tenant_id, 'ZH003', jsonb_build_object('key_id', id, 'reason', case
+            when held.key_id is null then 'no such key' when held.revoked_at is not null then 'revoked'
+            when held.expires_at <= clock_timestamp() then 'expired' else 'wrong secret' end));
         raise exception 'key is not valid' using errcode = 'ZH003',
             hint = 'it may be mistyped, expired or revoked; an administrator makes keys with hartonomous.api_key_create';
     end if;
-    if not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'
-       and not found_key.last_used_at > clock_timestamp() - interval '1 minute' is true then
-        perform hartonomous._api_key_used(found_key.key_id);
+    if held.last_used_at > clock_timestamp() - interval '1 minute' is not true
+       and not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' then
+        perform hartonomous._api_key_used(held.key_id);
     end if;
-    return hartonomous._context_bind(found_key.tenant_id, found_key.key_id, found_key.scopes);
+    return hartonomous._context_bind(held.tenant_id, held.key_id, held.scopes);
 end
 $$;
 comment on function hartonomous.authenticate(text) is

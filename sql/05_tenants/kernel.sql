@@ -17,7 +17,7 @@ create or replace function hartonomous.current_tenant() returns int
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-    return coalesce((select c.tenant_id from hartonomous._context() as c), hartonomous._role_tenant());
+    return coalesce((hartonomous._context()).tenant_id, hartonomous._role_tenant());
 end
 $$;
 comment on function hartonomous.current_tenant() is

@@ -1,31 +1,28 @@
-create or replace function hartonomous._context_mac(payload text) returns text
-language plpgsql stable parallel restricted security definer
-set search_path = pg_catalog, pg_temp as $$
-declare
-    pads  constant hartonomous.context_secret := (select s from hartonomous.context_secret as s);
-    -- good in one transaction of one backend of one server start, whoever learns it
-    bound constant bytea := convert_to(concat_ws(' ', payload, pg_backend_pid(), extract(epoch from pg_postmaster_start_time()),
-                                                 extract(epoch from transaction_timestamp())), 'UTF8');
-begin
-    return encode(sha256(pads.outer_pad || sha256(pads.inner_pad || bound)), 'hex');
-end
-$$;
-comment on function hartonomous._context_mac(text) is
-'HMAC-SHA256 (RFC 2104) of a context, bound to this backend and this transaction.';
+create or replace function hartonomous._context_mac(payload text, inner_pad bytea, outer_pad bytea) returns text
+language sql stable parallel restricted
+-- good in one transaction of one backend of one server start, whoever learns it
+return encode(sha256(_context_mac.outer_pad || sha256(_context_mac.inner_pad
+           || timestamptz_send(pg_postmaster_start_time()) || timestamptz_send(transaction_timestamp()) || int4send(pg_backend_pid())
+           || convert_to(_context_mac.payload, 'UTF8'))), 'hex');
+comment on function hartonomous._context_mac(text, bytea, bytea) is
+'HMAC-SHA256 (RFC 2104) of a context, bound to this backend and this transaction, under context_secret. Inlined into the query that reads the secret.';
 
 create or replace function hartonomous._context(out tenant_id int, out key_id bigint, out scopes text[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
-    setting constant text := current_setting('hartonomous_tenant.context', true);
-    part    constant text[] := string_to_array(setting, ' ');
+    part text[];
 begin
     -- any role may set the setting, nobody but authenticate can sign it: an unsigned one counts as none
-    if setting <> '' and cardinality(part) = 4
-       and part[4] = hartonomous._context_mac(concat_ws(' ', part[1], part[2], part[3])) then
-        tenant_id := part[1]::int;
-        key_id := nullif(part[2], '-')::bigint;
-        scopes := string_to_array(part[3], ',');
+    if current_setting('hartonomous_tenant.context', true) <> '' then
+        part := string_to_array(current_setting('hartonomous_tenant.context'), ' ');
+        if cardinality(part) = 4
+           and part[4] = (select hartonomous._context_mac(concat_ws(' ', part[1], part[2], part[3]), s.inner_pad, s.outer_pad)
+                          from hartonomous.context_secret as s) then
+            tenant_id := part[1]::int;
+            key_id := nullif(part[2], '-')::bigint;
+            scopes := string_to_array(part[3], ',');
+        end if;
     end if;
 end
 $$;
@@ -36,14 +33,20 @@ create or replace function hartonomous._context_bind(tenant_id int, key_id bigin
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
-    present constant int := hartonomous.current_tenant();
     payload constant text := concat_ws(' ', tenant_id, coalesce(key_id::text, '-'), array_to_string(scopes, ','));
+    found_row record;
 begin
-    if present <> tenant_id then
-        perform hartonomous._refuse('authenticate', present, 'ZH002', 'this transaction acts for another tenant already',
+    -- one query for both: every transaction of a pooled connection begins here
+    select s.inner_pad, s.outer_pad,
+           (select m.tenant_id from hartonomous.tenant_role as m where m.role_name = hartonomous._caller()) as role_tenant
+    into found_row from hartonomous.context_secret as s;
+    if found_row.role_tenant <> tenant_id
+       or current_setting('hartonomous_tenant.context', true) <> '' and (hartonomous._context()).tenant_id <> tenant_id then
+        perform hartonomous._refuse('authenticate', hartonomous.current_tenant(), 'ZH002', 'this transaction acts for another tenant already',
             'one transaction, one tenant: commit first, and pool connections of a role that belongs to no tenant');
     end if;
-    perform set_config('hartonomous_tenant.context', payload || ' ' || hartonomous._context_mac(payload), true);
+    perform set_config('hartonomous_tenant.context',
+                       concat_ws(' ', payload, hartonomous._context_mac(payload, found_row.inner_pad, found_row.outer_pad)), true);
     return tenant_id;
 end
 $$;

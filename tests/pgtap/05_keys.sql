@@ -1,7 +1,7 @@
 -- Room 05: API keys, the signed context they bind to a transaction, scopes.
 begin;
 \ir setup.psql
-select plan(39);
+select plan(47);
 
 -- creation: shown once, stored as a hash
 select hartonomous.api_key_create(:ann, 'nightly') as ann_key, hartonomous.api_key_create(:bob, 'reader', '{read}') as bob_key \gset
@@ -21,7 +21,7 @@ set local role nobody_at_all;
 select is(hartonomous.current_tenant(), null);
 select throws_ok('select secret_hash from hartonomous.api_key', '42501', null, 'keys are not readable');
 select throws_ok('select inner_pad from hartonomous.context_secret', '42501', null, 'nor is the secret');
-select throws_ok($$select hartonomous._context_mac('1 1 read')$$, '42501', null, 'nobody can have a context signed');
+select throws_ok($$select hartonomous._context_mac('1 1 read', '', '')$$, '42501', null, 'nobody can have a context signed');
 select throws_ok($$select hartonomous._context_bind(1, 1, '{read}')$$, '42501');
 select throws_ok(format('select hartonomous.api_key_create(%s)', :ann), '42501', null, 'only administrators make keys');
 
@@ -63,6 +63,10 @@ select throws_ok($$select hartonomous.authenticate('')$$, 'ZH003', 'key is not v
 select throws_ok($$select hartonomous.authenticate('hk_999999_0000000000000000000000000000000000000000')$$, 'ZH003', 'key is not valid');
 select throws_ok(format('select hartonomous.authenticate(%L)', overlay(:'ann_key' placing '0000' from length(:'ann_key') - 3)), 'ZH003',
                  'key is not valid');
+select throws_ok(format('select hartonomous.authenticate(%L)', wrong), 'ZH003', 'key is not valid', 'not as it was given out: ' || left(wrong, 8))
+from (values (:'ann_key' || '0'), (replace(:'ann_key', 'hk_', 'hk_0')), (replace(:'ann_key', 'hk_', 'hk')), (upper(:'ann_key')),
+             (replace(:'ann_key', 'hk_', 'hk_x')), ('hk__' || split_part(:'ann_key', '_', 3)),
+             (repeat('9', 1000) || :'ann_key'), ('hk_' || repeat('9', 1000000) || '_' || split_part(:'ann_key', '_', 3))) as w (wrong);
 reset role;
 
 -- rotation and revocation
