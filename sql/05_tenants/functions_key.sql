@@ -106,7 +106,7 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    id     constant bigint := case when authenticate.api_key ~ '^hk_[0-9]+_' then left(split_part(authenticate.api_key, '_', 2), 18) end;
+    id     constant bigint := case when authenticate.api_key ~ '^hk_[0-9]+_' then left(split_part(authenticate.api_key, '_', 2), 18)::bigint end;
     secret constant text := right(authenticate.api_key, 40);
     hash   constant bytea := sha256(convert_to(secret, 'UTF8'));
     held   hartonomous.api_key;
