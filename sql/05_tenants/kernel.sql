@@ -60,11 +60,11 @@ $$;
 comment on function hartonomous._permit(text, bigint) is
 'Tenant that the caller may act for, after its key''s scopes, the access policies and every check registered for the operation (throttles, quotas) have passed; ZH001 without tenant, ZH002 denied. units: items the call will process.';
 
-create or replace function hartonomous._permit_read(operation text) returns int
+create or replace function hartonomous._permit_read(operation text, units bigint default 1) returns int
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
-    return hartonomous._permit(operation, 1);
+    return hartonomous._permit(operation, units);
 end
 $$;
-comment on function hartonomous._permit_read(text) is '_permit for STABLE verbs, one unit.';
+comment on function hartonomous._permit_read(text, bigint) is '_permit for STABLE verbs.';

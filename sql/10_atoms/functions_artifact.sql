@@ -134,7 +134,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    tenant constant int := hartonomous._permit_read('content');
+    tenant constant int := hartonomous._permit_read('content', cardinality(artifact_ids));
     masked constant boolean := hartonomous._masked(tenant, 'content');
 begin
     return query

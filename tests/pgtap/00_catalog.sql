@@ -48,7 +48,7 @@ select is_empty(
 select is_empty(
     $$select u.routine, u.called::regprocedure from uses as u join ours as o using (routine) join pg_proc as p on p.oid = u.called
       where o.provolatile = 's' and p.provolatile = 'v'
-        and (o.proname, p.proname) not in (('_permit_read', '_permit'), ('_mask_refuse', '_refuse'))  -- permit checks may write; verbs that are stable take one unit$$,
+        and (o.proname, p.proname) not in (('_permit_read', '_permit'), ('_mask_refuse', '_refuse'))  -- permit checks may write$$,
     'no stable function calls a volatile one');
 select is_empty(
     $$select o.routine, f.message

@@ -1,0 +1,143 @@
+"""Throttles: the generic cell rate algorithm (ITU-T I.371, virtual scheduling) over a small file shared by processes.
+
+A subject is whatever a limit counts: a tenant, a key. All that is known of one is its theoretical arrival time (TAT): the
+moment when everything it took has been regained. A request of n units that cost an interval each passes when
+max(TAT, now) + n * interval <= now + burst * interval, and moves TAT to the left side.
+
+The file is a table of buckets of slots, a slot being a subject's tag and TAT. A TAT in the past says no more than none
+would, so its slot is free. A newcomer to a bucket without a free slot takes the slot that is free next, and its TAT with it
+(the Space-Saving rule of Metwally, Agrawal and El Abbadi, 2005): the least TAT of a bucket never falls while all slots are
+taken, so whoever was displaced comes back to no less than it left. Nobody is admitted too often; newcomers to such a
+bucket may wait for the slot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hartonomous_server.db import query
+
+SECOND = 10**9
+SLOT = struct.Struct("=QQ")  # tag of the subject, TAT in nanoseconds since the machine started
+SLOTS, BUCKETS = 32, 2048
+BUCKET = SLOT.size * SLOTS
+BEGIN = 4096  # of the buckets; before it, whose times these are
+MAGIC = b"hartonomous rate limits 1 "
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Limit(NamedTuple):
+    subject: str
+    interval: int  # nanoseconds that a unit costs
+    burst: int  # units that may be taken at once
+
+    @property
+    def tolerance(self) -> int:
+        return self.interval * self.burst
+
+
+def now() -> int:
+    """Nanoseconds since the machine started, the same in all processes; no clock setting moves it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Table:
+    """TATs in a file. Record locks belong to the process and vanish when it closes any descriptor of the file, so a
+    process opens it once; the kernel frees them when the process dies."""
+
+    def __init__(self, path: Path, boot: bytes, clock: Callable[[], int] = now) -> None:
+        self._clock = clock
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # read and written by system calls: a mapped page of a file that somebody cut short would kill the server
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        head = MAGIC + boot
+        fcntl.lockf(self._file, fcntl.LOCK_EX, BEGIN, 0)
+        try:
+            if os.pread(self._file, len(head), 0) != head:  # new, or times of another machine or before a restart
+                os.ftruncate(self._file, 0)
+                os.posix_fallocate(self._file, 0, BEGIN + BUCKET * BUCKETS)
+                os.pwrite(self._file, head, 0)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def take(self, limits: Sequence[Limit], units: int) -> list[int]:
+        """Takes units of every limit, or of none: nanoseconds to wait for each, all 0 when they were taken."""
+        places = [_place(limit.subject) for limit in limits]
+        locked = sorted({bucket for bucket, _ in places})  # in one order, so that nobody waits in a circle
+        try:
+            for bucket in locked:
+                fcntl.lockf(self._file, fcntl.LOCK_EX, BUCKET, BEGIN + bucket * BUCKET)
+            at = self._clock()
+            buckets = {bucket: self._read(bucket) for bucket in locked}
+            written = []
+            waits = []
+            for limit, (bucket, tag) in zip(limits, places, strict=True):
+                slot, arrival = _find(buckets[bucket], tag, at, at + limit.tolerance)
+                arrival += units * limit.interval
+                waits.append(max(0, arrival - at - limit.tolerance))
+                buckets[bucket][slot] = tag, arrival
+                written.append((BEGIN + bucket * BUCKET + slot * SLOT.size, tag, arrival))
+            if not any(waits):
+                for place, tag, arrival in written:
+                    os.pwrite(self._file, SLOT.pack(tag, arrival), place)
+            return waits
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def _read(self, bucket: int) -> list[tuple[int, int]]:
+        found = os.pread(self._file, BUCKET, BEGIN + bucket * BUCKET)
+        return list(SLOT.iter_unpack(found.ljust(BUCKET, b"\0")))  # type: ignore[arg-type]
+
+
+def _place(subject: str) -> tuple[int, int]:
+    """Bucket and tag."""
+    bucket, tag = struct.unpack("=QQ", hashlib.sha256(subject.encode()).digest()[:16])
+    return bucket % BUCKETS, tag
+
+
+def _find(slots: list[tuple[int, int]], tag: int, at: int, latest: int) -> tuple[int, int]:
+    """A subject's slot, and the time from which its next unit counts."""
+    for slot, (known, arrival) in enumerate(slots):
+        if known == tag:
+            # later than its limit lets a TAT be: the limit was changed since
+            return slot, max(at, min(arrival, latest))
+    slot = min(range(SLOTS), key=lambda i: slots[i][1])
+    return slot, max(at, slots[slot][1])
+
+
+_table: Table | None = None  # of the backend's database; holds nothing of any tenant's
+
+
+def take(db: Any, subjects: list[str], intervals: list[int], bursts: list[int], units: int) -> list[int]:
+    """Table.take on the table of this database."""
+    global _table
+    if _table is None:
+        _table = _open(db, Path("hartonomous"))  # in the data directory, where every backend stays
+    return _table.take([Limit(*limit) for limit in zip(subjects, intervals, bursts, strict=True)], units)
+
+
+def _open(db: Any, folder: Path) -> Table:
+    sql = "select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()"
+    path = folder / str(query(db, sql)[0]["oid"]) / "rate_limits"
+    if not path.exists():
+        for other in folder.glob("[0-9]*/rate_limits"):
+            _remove_stale(db, other)
+    return Table(path, BOOT_ID.read_bytes().strip())
+
+
+def _remove_stale(db: Any, path: Path) -> None:
+    """Removes a table whose database is gone."""
+    # unlike a query of pg_database it knows of databases that were made after this transaction's snapshot
+    sql = "select pg_catalog.has_database_privilege($1, 'connect') is null as gone"
+    if query(db, sql, ("oid", int(path.parent.name)))[0]["gone"]:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()  # unless something else lies there
