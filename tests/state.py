@@ -41,6 +41,7 @@ LOGICAL = {
     "api_key": "select tenant_id, label, scopes, secret_hash, expires_at is null as lasting from hartonomous.api_key",
     "jwt_issuer": "select issuer, audience, jwks, tenant_claim, scopes from hartonomous.jwt_issuer",
     "access_policy": "select tenant_id, ordinal, effect, operation, condition, label from hartonomous.access_policy",
+    "rate_limit": "select tenant_id, operation, per_key, units, per, burst from hartonomous.rate_limit",
     "atom": """
         select h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count, meta, version
         from hartonomous.atom""",

@@ -62,6 +62,7 @@ REACTIONS = {
     "NoTenant": "map the role to a tenant: `hartonomous.tenant_role_add(tenant_id, role_name)`, as an administrator",
     "NotPermitted": "act as a role that has the right, or leave public things to those who publish them",
     "NotAuthenticated": "check the key or token; an administrator makes keys with `hartonomous keys create`",
+    "RateLimited": "wait for the time that the detail names (`retry_after` in the client), then repeat the call",
     "ArtifactNotFound": "look the artifact up with `search`; one that was deleted comes back with `artifact_restore`",
     "InvalidContent": "store what is not text with `ingest`, as bytes",
     "DocumentMalformed": "give the format that the document has, or ingest it as text",

@@ -5,6 +5,7 @@ Each class of the server has its SQLSTATE here; the docstring is the default mes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,6 +53,18 @@ class NotAuthenticated(Error):
     """key or token is not valid"""
 
     sqlstate = "ZH003"
+
+
+class RateLimited(Error):
+    """rate limit is reached"""
+
+    sqlstate = "ZH004"
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which the call would have been admitted."""
+        found = re.match(r"retry after (\d+\.\d+) s", self.detail or "")
+        return float(found[1]) if found else 0.0
 
 
 class ArtifactNotFound(Error):

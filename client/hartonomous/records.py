@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -104,6 +104,20 @@ class AccessPolicy:
     operation: str
     condition: Any
     label: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """Units per interval; tenant_id None is each tenant for itself."""
+
+    rate_limit_id: int
+    tenant_id: int | None
+    operation: str
+    per_key: bool
+    units: int
+    per: timedelta
+    burst: int
     created_at: datetime
 
 

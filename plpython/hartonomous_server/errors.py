@@ -45,6 +45,12 @@ class NotAuthenticated(Error):
     sqlstate = "ZH003"
 
 
+class RateLimited(Error):
+    """rate limit is reached"""
+
+    sqlstate = "ZH004"
+
+
 class ArtifactNotFound(Error):
     """no such artifact"""
 

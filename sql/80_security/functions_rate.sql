@@ -99,10 +99,9 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     limits  constant hartonomous.rate_limit[] := array(
         select l from hartonomous.rate_limit as l
-        where (l.tenant_id = _rate_permit.tenant_id or l.tenant_id is null) and l.operation in (_rate_permit.operation, '*')
-        order by l.rate_limit_id);
+        where (l.tenant_id = _rate_permit.tenant_id or l.tenant_id is null) and l.operation in (_rate_permit.operation, '*'));
     wanted  constant bigint := greatest(_rate_permit.units, 1);
-    caller  text;
+    asked   record;
     waits   bigint[];
     longest bigint;
     reached hartonomous.rate_limit;
@@ -110,21 +109,18 @@ begin
     if limits = '{}' then
         return;
     end if;
-    select l.* into reached from unnest(limits) as l where l.burst < wanted limit 1;
-    if found then
+    select array_agg(l.burst) as bursts, array_agg(hartonomous._rate_interval(l.units, l.per)) as intervals,
+           array_agg(concat_ws(' ', l.rate_limit_id, _rate_permit.tenant_id, case when l.per_key then (
+               select coalesce('key ' || c.key_id, 'role ' || hartonomous._caller()) from hartonomous._context() as c) end)) as subjects
+    into asked from unnest(limits) as l;
+    if wanted > any (asked.bursts) then
+        reached := limits[array_position(asked.bursts, (select min(b) from unnest(asked.bursts) as b))];
         raise exception 'this call processes % units, but a rate limit for % admits at most % at once', wanted, reached.operation,
             reached.burst using errcode = '22023', hint = 'split the call';
     end if;
-    if exists (select from unnest(limits) as l where l.per_key) then
-        caller := coalesce('key ' || (select c.key_id from hartonomous._context() as c), 'role ' || hartonomous._caller());
-    end if;
-    waits := hartonomous._rate_take(
-        array(select concat_ws(' ', l.rate_limit_id, _rate_permit.tenant_id, case when l.per_key then caller end)
-              from unnest(limits) as l),
-        array(select hartonomous._rate_interval(l.units, l.per) from unnest(limits) as l),
-        array(select l.burst from unnest(limits) as l), wanted);
-    longest := (select max(w) from unnest(waits) as w);
-    if longest > 0 then
+    waits := hartonomous._rate_take(asked.subjects, asked.intervals, asked.bursts, wanted);
+    if 0 < any (waits) then
+        longest := (select max(w) from unnest(waits) as w);
         reached := limits[array_position(waits, longest)];
         raise exception 'rate limit of % units per % for % is reached', reached.units, reached.per,
             case reached.operation when '*' then 'all operations' else reached.operation end

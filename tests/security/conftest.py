@@ -25,6 +25,7 @@ def tenants(dsn):
             connection.execute("select hartonomous.tenant_role_add(%s, %s)", [found.ids[role], role])
             connection.execute("select hartonomous.api_key_create(%s)", [found.ids[role]])
             connection.execute("select hartonomous.access_policy_put(1, 'allow', tenant_id => %s)", [found.ids[role]])
+            connection.execute("select hartonomous.rate_limit_put(%s, 1000000, '1 s', 'lineage')", [found.ids[role]])
             fill(dsn, role)
         yield found
         for role in (found.ann, found.bob):

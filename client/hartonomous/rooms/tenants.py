@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hartonomous.calls import Caller
-from hartonomous.records import AccessPolicy, ApiKey, AuditHead
+from hartonomous.records import AccessPolicy, ApiKey, AuditHead, RateLimit
 from hartonomous.rooms.atoms import Json, jsonb
 
 
@@ -92,3 +92,21 @@ class Tenants(Caller):
 
     def audit_seal(self) -> AuditHead:
         return self._row(AuditHead, "audit_seal", {})
+
+    def rate_limit_put(
+        self,
+        tenant_id: int | None,
+        units: int,
+        per: timedelta,
+        operation: str | None = None,
+        per_key: bool | None = None,
+        burst: int | None = None,
+    ) -> int:
+        required = {"tenant_id": tenant_id, "units": units, "per": per}
+        return self._value("rate_limit_put", required, operation=operation, per_key=per_key, burst=burst)
+
+    def rate_limit_drop(self, rate_limit_id: int) -> None:
+        self._run("rate_limit_drop", {"rate_limit_id": rate_limit_id})
+
+    def rate_limit_list(self, tenant_id: int | None = None) -> list[RateLimit]:
+        return self._rows(RateLimit, "rate_limit_list", {}, tenant_id=tenant_id)

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 from hartonomous_server.db import query
 
 SECOND = 10**9
-SLOT = struct.Struct("=QQ")  # tag of the subject, TAT in nanoseconds since the machine started
+TAT = struct.Struct("=Q")  # nanoseconds since the machine started
+SLOT = struct.Struct("=8sQ")  # tag of the subject, TAT
 SLOTS, BUCKETS = 32, 2048
 BUCKET = SLOT.size * SLOTS
 BEGIN = 4096  # of the buckets; before it, whose times these are
@@ -38,10 +39,6 @@ class Limit(NamedTuple):
     subject: str
     interval: int  # nanoseconds that a unit costs
     burst: int  # units that may be taken at once
-
-    @property
-    def tolerance(self) -> int:
-        return self.interval * self.burst
 
 
 def now() -> int:
@@ -74,43 +71,44 @@ class Table:
         locked = sorted({bucket for bucket, _ in places})  # in one order, so that nobody waits in a circle
         try:
             for bucket in locked:
-                fcntl.lockf(self._file, fcntl.LOCK_EX, BUCKET, BEGIN + bucket * BUCKET)
+                fcntl.lockf(self._file, fcntl.LOCK_EX, BUCKET, bucket)
             at = self._clock()
-            buckets = {bucket: self._read(bucket) for bucket in locked}
-            written = []
+            content = {bucket: bytearray(os.pread(self._file, BUCKET, bucket).ljust(BUCKET, b"\0")) for bucket in locked}
             waits = []
-            for limit, (bucket, tag) in zip(limits, places, strict=True):
-                slot, arrival = _find(buckets[bucket], tag, at, at + limit.tolerance)
-                arrival += units * limit.interval
-                waits.append(max(0, arrival - at - limit.tolerance))
-                buckets[bucket][slot] = tag, arrival
-                written.append((BEGIN + bucket * BUCKET + slot * SLOT.size, tag, arrival))
+            changes = []
+            for (_, interval, burst), (bucket, tag) in zip(limits, places, strict=True):
+                tolerance = interval * burst
+                slot, arrival = _find(content[bucket], tag, at, at + tolerance)
+                arrival += units * interval
+                waits.append(max(0, arrival - at - tolerance))
+                after = tag + TAT.pack(arrival)
+                content[bucket][slot : slot + SLOT.size] = after
+                changes.append((after, bucket + slot))
             if not any(waits):
-                for place, tag, arrival in written:
-                    os.pwrite(self._file, SLOT.pack(tag, arrival), place)
+                for after, place in changes:
+                    os.pwrite(self._file, after, place)
             return waits
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
 
-    def _read(self, bucket: int) -> list[tuple[int, int]]:
-        found = os.pread(self._file, BUCKET, BEGIN + bucket * BUCKET)
-        return list(SLOT.iter_unpack(found.ljust(BUCKET, b"\0")))  # type: ignore[arg-type]
+
+def _place(subject: str) -> tuple[int, bytes]:
+    """Offset of the subject's bucket, and its tag."""
+    digest = hashlib.sha256(subject.encode()).digest()
+    return BEGIN + int.from_bytes(digest[:8], "little") % BUCKETS * BUCKET, digest[8:16]
 
 
-def _place(subject: str) -> tuple[int, int]:
-    """Bucket and tag."""
-    bucket, tag = struct.unpack("=QQ", hashlib.sha256(subject.encode()).digest()[:16])
-    return bucket % BUCKETS, tag
-
-
-def _find(slots: list[tuple[int, int]], tag: int, at: int, latest: int) -> tuple[int, int]:
-    """A subject's slot, and the time from which its next unit counts."""
-    for slot, (known, arrival) in enumerate(slots):
-        if known == tag:
-            # later than its limit lets a TAT be: the limit was changed since
-            return slot, max(at, min(arrival, latest))
-    slot = min(range(SLOTS), key=lambda i: slots[i][1])
-    return slot, max(at, slots[slot][1])
+def _find(bucket: bytearray, tag: bytes, at: int, latest: int) -> tuple[int, int]:
+    """Offset of a subject's slot, and the time from which its next unit counts."""
+    slot = bucket.find(tag)
+    while slot > 0 and slot % SLOT.size:  # in the middle of a slot
+        slot = bucket.find(tag, slot + 1)
+    if slot >= 0:
+        (arrival,) = TAT.unpack_from(bucket, slot + len(tag))
+        # one that the limit cannot have made is forgotten: the limit was changed since
+        return slot, arrival if at < arrival <= latest else at
+    arrival, slot = min((arrival, i * SLOT.size) for i, (_, arrival) in enumerate(SLOT.iter_unpack(bucket)))
+    return slot, max(at, arrival)
 
 
 _table: Table | None = None  # of the backend's database; holds nothing of any tenant's
