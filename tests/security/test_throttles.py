@@ -86,7 +86,9 @@ def test_sessions_together_are_admitted_exactly(throttled, limit, units, seconds
 def test_refusals_say_when_to_come_back(tenant, limit):
     limit(2, timedelta(seconds=1), "content")
     assert attempt(tenant) + attempt(tenant) == 2
-    with pytest.raises(errors.RateLimited, match="rate limit of 2 units per 00:00:01 for content is reached") as refused:
+    with pytest.raises(
+        errors.RateLimited, match="rate limit of 2 units per 00:00:01 for content is reached"
+    ) as refused:
         while True:
             tenant.content(None)
     assert 0 < refused.value.retry_after <= 0.5
@@ -170,7 +172,9 @@ def test_all_limits_must_admit_and_none_is_taken_unless_all_do(tenant, limit):
 
 def test_what_can_never_pass_is_told_so(tenant, limit):
     limit(100, HOUR, burst=3)
-    with pytest.raises(errors.InvalidParameter, match="5 units, but a rate limit for . admits at most 3 at once") as refused:
+    with pytest.raises(
+        errors.InvalidParameter, match="5 units, but a rate limit for . admits at most 3 at once"
+    ) as refused:
         tenant.ingest_many([b"x"] * 5, "binary")
     assert refused.value.hint == "split the call"
     assert len(tenant.ingest_many([b"x"] * 3, "binary")) == 3
@@ -284,14 +288,19 @@ VERBS = [
 
 
 def two_artifacts(client):
-    rows = client.query("select artifact_id from hartonomous.artifact where tenant_id = hartonomous.current_tenant() limit 2")
+    rows = client.query(
+        "select artifact_id from hartonomous.artifact where tenant_id = hartonomous.current_tenant() limit 2"
+    )
     return [artifact for (artifact,) in rows.fetchall()]
 
 
 @pytest.fixture(scope="module")
 def recorded(dsn, tenants):
     """ann's client, and a function that returns what was asked of _permit since it was last called."""
-    with psycopg.connect(dsn, autocommit=True) as admin, hartonomous.connect(f"{dsn} options='-c role={tenants.ann}'") as ann:
+    with (
+        psycopg.connect(dsn, autocommit=True) as admin,
+        hartonomous.connect(f"{dsn} options='-c role={tenants.ann}'") as ann,
+    ):
         admin.execute("create table public.asked (operation text, units bigint)")
         admin.execute(
             "create function public.ask(text, int, bigint) returns void language sql security definer"

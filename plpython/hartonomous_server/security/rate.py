@@ -73,7 +73,9 @@ class Table:
             for bucket in locked:
                 fcntl.lockf(self._file, fcntl.LOCK_EX, BUCKET, bucket)
             at = self._clock()
-            content = {bucket: bytearray(os.pread(self._file, BUCKET, bucket).ljust(BUCKET, b"\0")) for bucket in locked}
+            content = {
+                bucket: bytearray(os.pread(self._file, BUCKET, bucket).ljust(BUCKET, b"\0")) for bucket in locked
+            }
             waits = []
             changes = []
             for (_, interval, burst), (bucket, tag) in zip(limits, places, strict=True):
