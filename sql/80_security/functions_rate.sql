@@ -49,6 +49,9 @@ begin
     values (rate_limit_put.tenant_id, rate_limit_put.operation, rate_limit_put.per_key, rate_limit_put.units, rate_limit_put.per, at_once)
     on conflict (tenant_id, operation, per_key, per) do update set units = excluded.units, burst = excluded.burst
     returning rate_limit_id into made;
+    perform hartonomous._audit('rate_limit_put', rate_limit_put.tenant_id, jsonb_build_object(
+        'rate_limit_id', made, 'units', rate_limit_put.units, 'per', rate_limit_put.per, 'operation', rate_limit_put.operation,
+        'per_key', rate_limit_put.per_key, 'burst', at_once));
     return made;
 end
 $$;
@@ -59,12 +62,15 @@ create or replace function hartonomous.rate_limit_drop(rate_limit_id bigint) ret
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    limited int;
 begin
-    delete from hartonomous.rate_limit as l where l.rate_limit_id = rate_limit_drop.rate_limit_id;
+    delete from hartonomous.rate_limit as l where l.rate_limit_id = rate_limit_drop.rate_limit_id returning l.tenant_id into limited;
     if not found then
         raise exception 'no rate limit with id %', coalesce(rate_limit_drop.rate_limit_id::text, 'NULL') using errcode = '22023',
             hint = 'hartonomous.rate_limit_list() shows them';
     end if;
+    perform hartonomous._audit('rate_limit_drop', limited, jsonb_build_object('rate_limit_id', rate_limit_drop.rate_limit_id));
 end
 $$;
 comment on function hartonomous.rate_limit_drop(bigint) is 'Removes a rate limit. 22023 no such limit.';
@@ -78,18 +84,18 @@ begin atomic
     select l.rate_limit_id, l.tenant_id, l.operation, l.per_key, l.units, l.per, l.burst, l.created_at
     from hartonomous.rate_limit as l
     where rate_limit_list.tenant_id is null or l.tenant_id is null or l.tenant_id = rate_limit_list.tenant_id
-    order by l.rate_limit_id;
+    order by l.created_at, l.rate_limit_id;
 end;
 comment on function hartonomous.rate_limit_list(int) is 'Rate limits: those that hold for a tenant, or all for NULL.';
 
-create or replace function hartonomous._rate_take(subjects text[], intervals bigint[], bursts bigint[], units bigint) returns bigint[]
+create or replace function hartonomous._rate_take(subjects bytea[], intervals bigint[], bursts bigint[], units bigint) returns bigint[]
 language plpython3u volatile parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.security import rate
 return rate.take(plpy, subjects, intervals, bursts, units)
 $$;
-comment on function hartonomous._rate_take(text[], bigint[], bigint[], bigint) is
+comment on function hartonomous._rate_take(bytea[], bigint[], bigint[], bigint) is
 'Takes units of every limit or of none; nanoseconds until each would admit them, all 0 when they were taken.';
 
 create or replace function hartonomous._rate_permit(operation text, tenant_id int, units bigint) returns void
@@ -110,8 +116,8 @@ begin
         return;
     end if;
     select array_agg(l.burst) as bursts, array_agg(hartonomous._rate_interval(l.units, l.per)) as intervals,
-           array_agg(concat_ws(' ', l.rate_limit_id, _rate_permit.tenant_id, case when l.per_key then (
-               select coalesce('key ' || c.key_id, 'role ' || hartonomous._caller()) from hartonomous._context() as c) end)) as subjects
+           array_agg(sha256(convert_to(concat_ws(' ', l.rate_limit_id, _rate_permit.tenant_id, case when l.per_key then (
+               select coalesce('key ' || c.key_id, 'role ' || hartonomous._caller()) from hartonomous._context() as c) end), 'UTF8'))) as subjects
     into asked from unnest(limits) as l;
     if wanted > any (asked.bursts) then
         reached := limits[array_position(asked.bursts, (select min(b) from unnest(asked.bursts) as b))];
@@ -122,10 +128,11 @@ begin
     if 0 < any (waits) then
         longest := (select max(w) from unnest(waits) as w);
         reached := limits[array_position(waits, longest)];
-        raise exception 'rate limit of % units per % for % is reached', reached.units, reached.per,
-            case reached.operation when '*' then 'all operations' else reached.operation end
-            using errcode = 'ZH004', detail = format('retry after %s s', round(ceil(longest / 1e6) / 1e3, 3)),
-            hint = 'wait and repeat the call; an administrator sets limits with hartonomous.rate_limit_put';
+        perform hartonomous._refuse(_rate_permit.operation, _rate_permit.tenant_id, 'ZH004',
+            format('rate limit of %s units per %s for %s is reached', reached.units, reached.per,
+                   case reached.operation when '*' then 'all operations' else reached.operation end),
+            'wait and repeat the call; an administrator sets limits with hartonomous.rate_limit_put',
+            format('retry after %s s', round(ceil(longest / 1e6) / 1e3, 3)));
     end if;
 end
 $$;

@@ -11,7 +11,7 @@ comment on table hartonomous.jwt_issuer is
 select pg_catalog.pg_extension_config_dump('hartonomous.jwt_issuer', '');
 
 create table hartonomous.rate_limit (
-    rate_limit_id bigint generated always as identity primary key,
+    rate_limit_id bigint primary key,
     tenant_id     int references hartonomous.tenant on delete cascade,
     operation     text not null default '*',
     per_key       boolean not null default false,
@@ -21,7 +21,8 @@ create table hartonomous.rate_limit (
     created_at    timestamptz not null default now(),
     unique nulls not distinct (tenant_id, operation, per_key, per)
 );
+select hartonomous._opaque_ids('hartonomous.rate_limit', 'rate_limit_id');
 comment on table hartonomous.rate_limit is
 'Throttles: units of work per interval that a tenant (tenant_id NULL: each tenant for itself; per_key: each of its API keys, or each role that has none) may have of an operation (*: of all together), and how many of them at once. What was taken is counted outside of transactions, on each server for itself. A tenant reads the limits that name it.';
-select hartonomous._dump_rows(array['hartonomous.rate_limit', 'hartonomous.rate_limit_rate_limit_id_seq']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.rate_limit']::regclass[]);
 insert into hartonomous.tenant_table (relation) values ('hartonomous.rate_limit');

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import tempfile
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hartonomous_server.security import rate
-from hartonomous_server.security.rate import BEGIN, SECOND, SLOT, Limit, Table
+from hartonomous_server.security.rate import BEGIN, SECOND, SLOT, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 HOUR = 3600 * SECOND
 PROCESSES = get_context("fork")
+
+
+class Limit(NamedTuple):
+    subject: bytes
+    interval: int
+    burst: int
+
+
+def limit_of(name: str, interval: int, burst: int) -> Limit:
+    return Limit(hashlib.sha256(name.encode()).digest(), interval, burst)
 
 
 class Clock:
@@ -51,7 +63,7 @@ def small(monkeypatch, slots, buckets):
 
 
 LIMITS = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 6)), min_size=1, max_size=4).map(
-    lambda found: [Limit(f"limit {i}", *limit) for i, limit in enumerate(found)]
+    lambda found: [limit_of(f"limit {i}", *limit) for i, limit in enumerate(found)]
 )
 CALLS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 6), st.integers(1, 15)), max_size=60)
 
@@ -77,7 +89,7 @@ def test_several_limits_equal_token_buckets(limits, calls):
 @given(calls=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 7), st.integers(1, 3)), max_size=120))
 def test_too_many_subjects_for_a_bucket_are_never_admitted_too_often(calls):
     clock = Clock()
-    limits = [Limit(f"limit {i}", interval, 3) for i, interval in enumerate([5, 5, 5, 20, 20, 90, 90, 90])]
+    limits = [limit_of(f"limit {i}", interval, 3) for i, interval in enumerate([5, 5, 5, 20, 20, 90, 90, 90])]
     models = [TokenBucket(limit, clock.at) for limit in limits]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         small(patch, slots=2, buckets=1)
@@ -99,8 +111,8 @@ def test_a_newcomer_to_a_full_bucket_waits_as_long_as_it_is_told(path, monkeypat
     small(monkeypatch, slots=2, buckets=1)
     clock = Clock()
     table = Table(path, b"boot", clock)
-    assert table.take([Limit("a", HOUR, 1)], 1) == table.take([Limit("b", 2 * HOUR, 1)], 1) == [0]
-    newcomer = [Limit("c", SECOND, 1)]
+    assert table.take([limit_of("a", HOUR, 1)], 1) == table.take([limit_of("b", 2 * HOUR, 1)], 1) == [0]
+    newcomer = [limit_of("c", SECOND, 1)]
     assert table.take(newcomer, 1) == [HOUR]
     clock.at += HOUR - 1
     assert table.take(newcomer, 1) == [1]
@@ -111,7 +123,7 @@ def test_a_newcomer_to_a_full_bucket_waits_as_long_as_it_is_told(path, monkeypat
 def test_all_limits_are_checked_before_any_is_taken(path):
     clock = Clock()
     table = Table(path, b"boot", clock)
-    wide, narrow = Limit("wide", SECOND, 10), Limit("narrow", HOUR, 1)
+    wide, narrow = limit_of("wide", SECOND, 10), limit_of("narrow", HOUR, 1)
     assert table.take([wide, narrow], 1) == [0, 0]
     for _ in range(20):
         assert table.take([wide, narrow], 1) == [0, HOUR]
@@ -122,12 +134,12 @@ def test_all_limits_are_checked_before_any_is_taken(path):
 def test_two_newcomers_of_one_call_have_a_slot_each(path, monkeypatch):
     small(monkeypatch, slots=2, buckets=1)
     table = Table(path, b"boot", Clock())
-    pair = [Limit("a", SECOND, 2), Limit("b", SECOND, 2)]
+    pair = [limit_of("a", SECOND, 2), limit_of("b", SECOND, 2)]
     assert [table.take(pair, 1) for _ in range(3)] == [[0, 0], [0, 0], [SECOND, SECOND]]
 
 
 def test_times_of_before_a_restart_of_the_machine_count_for_nothing(path):
-    limit = [Limit("a", HOUR, 1)]
+    limit = [limit_of("a", HOUR, 1)]
     clock = Clock(at=1000 * HOUR)
     assert Table(path, b"first", clock).take(limit, 1) == [0]
     assert Table(path, b"first", clock).take(limit, 1) == [HOUR]
@@ -140,14 +152,14 @@ def test_no_stored_time_keeps_a_subject_waiting_for_longer_than_its_limit(path):
     """Neither a changed limit, nor a value that was half written."""
     clock = Clock()
     table = Table(path, b"boot", clock)
-    assert table.take([Limit("a", 1000 * HOUR, 2)], 2) == [0]
-    assert [table.take([Limit("a", SECOND, 2)], 1) for _ in range(3)] == [[0], [0], [SECOND]]
-    _, tag = rate._place("a")
+    assert table.take([limit_of("a", 1000 * HOUR, 2)], 2) == [0]
+    assert [table.take([limit_of("a", SECOND, 2)], 1) for _ in range(3)] == [[0], [0], [SECOND]]
+    _, tag = rate._place(hashlib.sha256(b"a").digest())
     with path.open("r+b") as file:
         content = path.read_bytes()
         file.seek(content.index(tag, BEGIN) + 8)
         file.write(b"\xff" * 8)
-    assert [table.take([Limit("a", SECOND, 2)], 1) for _ in range(3)] == [[0], [0], [SECOND]]
+    assert [table.take([limit_of("a", SECOND, 2)], 1) for _ in range(3)] == [[0], [0], [SECOND]]
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 5000, rate.MAGIC, rate.MAGIC + b"other"])
@@ -155,15 +167,15 @@ def test_a_file_that_is_not_ours_is_made_anew(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
     table = Table(path, b"boot", Clock())
-    assert table.take([Limit("a", SECOND, 1)], 1) == [0]
+    assert table.take([limit_of("a", SECOND, 1)], 1) == [0]
     assert path.stat().st_size == BEGIN + rate.BUCKET * rate.BUCKETS
 
 
 def test_a_file_that_was_cut_short_is_as_an_empty_one(path):
     table = Table(path, b"boot", Clock())
     os.truncate(path, 0)
-    assert table.take([Limit("a", SECOND, 1)], 1) == [0]
-    assert table.take([Limit("a", SECOND, 1)], 1) == [SECOND]
+    assert table.take([limit_of("a", SECOND, 1)], 1) == [0]
+    assert table.take([limit_of("a", SECOND, 1)], 1) == [SECOND]
 
 
 def test_the_file_is_its_owners_alone_and_no_link_is_followed(path, tmp_path):
@@ -179,7 +191,7 @@ def test_the_file_is_its_owners_alone_and_no_link_is_followed(path, tmp_path):
 
 def hammer(path, names, calls, admitted):
     table = Table(path, b"boot", Clock())
-    limits = [Limit(name, SECOND, 100) for name in names]
+    limits = [limit_of(name, SECOND, 100) for name in names]
     taken = sum(not any(table.take(limits, 1)) for _ in range(calls))
     with admitted.get_lock():
         admitted.value += taken
@@ -202,7 +214,7 @@ def test_processes_admit_exactly_the_burst_and_do_not_wait_in_a_circle(path):
 def hold(path, ready):
     table = Table(path, b"boot", Clock())
     table._clock = lambda: (ready.set(), signal.pause())  # within the lock
-    table.take([Limit("a", SECOND, 1)], 1)
+    table.take([limit_of("a", SECOND, 1)], 1)
 
 
 def test_a_process_killed_within_the_lock_blocks_nobody(path):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, number, wants_json
+from hartonomous.cli.output import client, echo_json, echo_table, json_option, wants_json
 
 
 @click.group()
@@ -35,10 +35,17 @@ def list_(tenant: int | None) -> None:
             echo_json(limit)
     else:
         rows = (
-            (x.rate_limit_id, "each" if x.tenant_id is None else x.tenant_id, x.operation, "each" if x.per_key else "all",
-             number(x.units), x.per, number(x.burst))
+            (
+                x.rate_limit_id,
+                "each" if x.tenant_id is None else x.tenant_id,
+                x.operation,
+                "each" if x.per_key else "all",
+                x.units,
+                x.per,
+                x.burst,
+            )
             for x in found
-        )  # fmt: skip
+        )
         echo_table(("id", "tenant", "operation", "keys", "units", "per", "burst"), rows)
 
 

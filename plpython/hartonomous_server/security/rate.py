@@ -1,29 +1,28 @@
-"""Throttles: the generic cell rate algorithm (ITU-T I.371, virtual scheduling) over a small file shared by processes.
+"""Throttles: the generic cell rate algorithm (ITU-T I.371, virtual scheduling) over a small file of several processes.
 
-A subject is whatever a limit counts: a tenant, a key. All that is known of one is its theoretical arrival time (TAT): the
-moment when everything it took has been regained. A request of n units that cost an interval each passes when
+A subject is whatever a limit counts: a tenant, a key. All that is known of one is its theoretical arrival time (TAT):
+the moment when everything it took has been regained. A request of n units that cost an interval each passes when
 max(TAT, now) + n * interval <= now + burst * interval, and moves TAT to the left side.
 
 The file is a table of buckets of slots, a slot being a subject's tag and TAT. A TAT in the past says no more than none
-would, so its slot is free. A newcomer to a bucket without a free slot takes the slot that is free next, and its TAT with it
-(the Space-Saving rule of Metwally, Agrawal and El Abbadi, 2005): the least TAT of a bucket never falls while all slots are
-taken, so whoever was displaced comes back to no less than it left. Nobody is admitted too often; newcomers to such a
-bucket may wait for the slot.
+would, so its slot is free. A newcomer to a bucket without a free slot takes the slot that is free next, and its TAT
+with it (the Space-Saving rule of Metwally, Agrawal and El Abbadi, 2005): the least TAT of a bucket never falls while
+all slots are taken, so whoever was displaced comes back to no less than it left. Nobody is admitted too often;
+newcomers to such a bucket may wait for the slot.
 """
 
 from __future__ import annotations
 
-import contextlib
+# nothing else, and nothing that imports much: a backend waits for these imports at its first throttled call
 import fcntl
-import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from hartonomous_server.db import query
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 SECOND = 10**9
 TAT = struct.Struct("=Q")  # nanoseconds since the machine started
@@ -32,13 +31,10 @@ SLOTS, BUCKETS = 32, 2048
 BUCKET = SLOT.size * SLOTS
 BEGIN = 4096  # of the buckets; before it, whose times these are
 MAGIC = b"hartonomous rate limits 1 "
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+ROOT = "hartonomous"  # in the data directory, where every backend stays
 
-
-class Limit(NamedTuple):
-    subject: str
-    interval: int  # nanoseconds that a unit costs
-    burst: int  # units that may be taken at once
+Limit = tuple[bytes, int, int]  # SHA-256 of the subject, nanoseconds that a unit costs, units that may be taken at once
 
 
 def now() -> int:
@@ -50,9 +46,9 @@ class Table:
     """TATs in a file. Record locks belong to the process and vanish when it closes any descriptor of the file, so a
     process opens it once; the kernel frees them when the process dies."""
 
-    def __init__(self, path: Path, boot: bytes, clock: Callable[[], int] = now) -> None:
+    def __init__(self, path: str, boot: bytes, clock: Callable[[], int] = now) -> None:
         self._clock = clock
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         # read and written by system calls: a mapped page of a file that somebody cut short would kill the server
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         head = MAGIC + boot
@@ -67,7 +63,7 @@ class Table:
 
     def take(self, limits: Sequence[Limit], units: int) -> list[int]:
         """Takes units of every limit, or of none: nanoseconds to wait for each, all 0 when they were taken."""
-        places = [_place(limit.subject) for limit in limits]
+        places = [_place(subject) for subject, _, _ in limits]
         locked = sorted({bucket for bucket, _ in places})  # in one order, so that nobody waits in a circle
         try:
             for bucket in locked:
@@ -94,10 +90,9 @@ class Table:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
-def _place(subject: str) -> tuple[int, bytes]:
+def _place(subject: bytes) -> tuple[int, bytes]:
     """Offset of the subject's bucket, and its tag."""
-    digest = hashlib.sha256(subject.encode()).digest()
-    return BEGIN + int.from_bytes(digest[:8], "little") % BUCKETS * BUCKET, digest[8:16]
+    return BEGIN + int.from_bytes(subject[:8], "little") % BUCKETS * BUCKET, subject[8:16]
 
 
 def _find(bucket: bytearray, tag: bytes, at: int, latest: int) -> tuple[int, int]:
@@ -116,28 +111,35 @@ def _find(bucket: bytearray, tag: bytes, at: int, latest: int) -> tuple[int, int
 _table: Table | None = None  # of the backend's database; holds nothing of any tenant's
 
 
-def take(db: Any, subjects: list[str], intervals: list[int], bursts: list[int], units: int) -> list[int]:
+def take(db: Any, subjects: list[bytes], intervals: list[int], bursts: list[int], units: int) -> list[int]:
     """Table.take on the table of this database."""
     global _table
     if _table is None:
-        _table = _open(db, Path("hartonomous"))  # in the data directory, where every backend stays
-    return _table.take([Limit(*limit) for limit in zip(subjects, intervals, bursts, strict=True)], units)
+        _table = _open(db)
+    return _table.take(list(zip(subjects, intervals, bursts, strict=True)), units)
 
 
-def _open(db: Any, folder: Path) -> Table:
+def _open(db: Any) -> Table:
     sql = "select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()"
-    path = folder / str(query(db, sql)[0]["oid"]) / "rate_limits"
-    if not path.exists():
-        for other in folder.glob("[0-9]*/rate_limits"):
-            _remove_stale(db, other)
-    return Table(path, BOOT_ID.read_bytes().strip())
+    path = _path(db.execute(sql)[0]["oid"])
+    if not os.path.exists(path):
+        _remove_stale(db)
+    with open(BOOT_ID, "rb") as boot:
+        return Table(path, boot.read().strip())
 
 
-def _remove_stale(db: Any, path: Path) -> None:
-    """Removes a table whose database is gone."""
+def _path(database: object) -> str:
+    return f"{ROOT}/{database}/rate_limits"
+
+
+def _remove_stale(db: Any) -> None:
+    """Removes the tables of databases that are gone."""
     # unlike a query of pg_database it knows of databases that were made after this transaction's snapshot
-    sql = "select pg_catalog.has_database_privilege($1, 'connect') is null as gone"
-    if query(db, sql, ("oid", int(path.parent.name)))[0]["gone"]:
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()  # unless something else lies there
+    gone = db.prepare("select pg_catalog.has_database_privilege($1, 'connect') is null as gone", ["oid"])
+    for name in os.listdir(ROOT) if os.path.exists(ROOT) else []:
+        if name.isdecimal() and db.execute(gone, [int(name)])[0]["gone"]:
+            try:
+                os.unlink(_path(name))
+                os.rmdir(os.path.dirname(_path(name)))
+            except OSError:  # it has no table, or other files
+                pass
