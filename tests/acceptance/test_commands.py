@@ -24,7 +24,10 @@ def verbs(command, path=()):
 
 
 # print one line that says it is done
-SILENT = {("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("limits", "drop")}
+SILENT = {
+    ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("policies", "drop"),
+    ("limits", "drop"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", verbs(root), ids=" ".join)
@@ -40,12 +43,7 @@ def test_verbs_that_print_data_have_json(path):
     command = root
     for name in path:
         command = command.commands[name]
-<<<<<<< HEAD
-    silent = path in {("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke")}
-    silent |= path in {("policies", "drop"), ("limits", "drop")}
-=======
     silent = path in SILENT
->>>>>>> 02cd078 (Throttles: opaque ids, audited; first call of a backend imports little)
     if not isinstance(command, click.Group):
         assert any("--json" in parameter.opts for parameter in command.params) != silent
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,6 @@ from datetime import timedelta
 import hartonomous
 import psycopg
 import pytest
-import waiting
-from cluster import OwnServer
 from hartonomous import errors
 from psycopg.conninfo import make_conninfo
 
@@ -331,68 +328,3 @@ def test_the_table_goes_with_the_tenant(client):
     rate_limit_id = client.rate_limit_put(tenant, 1, HOUR)
     client.query("delete from hartonomous.tenant where tenant_id = %(id)s", {"id": tenant})
     assert rate_limit_id not in {found.rate_limit_id for found in client.rate_limit_list()}
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("throttled")
-    with OwnServer(folder) as server:
-        server.create("one", extension=True)
-        yield server, folder / "data" / "hartonomous"
-
-
-def test_a_killed_backend_leaves_the_counts_and_no_lock(own_server):
-    server, _ = own_server
-    with hartonomous.connect(server.dsn("one")) as client:
-        client.rate_limit_put(1, 2000, HOUR)
-    stop = threading.Event()
-    victims = []
-
-    def flood():
-        with hartonomous.connect(server.dsn("one")) as client:
-            victims.append(client.connection.info.backend_pid)
-            while not stop.is_set():
-                attempt(client)
-
-    with ThreadPoolExecutor(8) as pool:
-        running = [pool.submit(flood) for _ in range(8)]
-        waiting.until("the limit is reached", lambda: len(victims) == 8 and reached(server))
-        os.kill(victims[0], signal.SIGKILL)
-        for future in running:
-            assert isinstance(future.exception(), errors.ConnectionFailed)
-    waiting.until("the server is up again", lambda: up(server))
-    assert reached(server)
-    with hartonomous.connect(server.dsn("one")) as client:
-        client.rate_limit_drop(client.rate_limit_list()[0].rate_limit_id)
-        client.rate_limit_put(1, 1, HOUR)
-        assert [attempt(client) for _ in range(2)] == [1, 0]
-
-
-def reached(server):
-    with hartonomous.connect(server.dsn("one")) as client:
-        return not attempt(client)
-
-
-def up(server):
-    try:
-        server.connect("one").close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def test_folders_of_dropped_databases_go_when_another_is_made(own_server):
-    server, folder = own_server
-
-    def use(database):
-        server.create(database, extension=True)
-        with hartonomous.connect(server.dsn(database)) as client:
-            client.rate_limit_put(1, 1, HOUR)
-            client.content(None)
-            return client.query("select oid::text from pg_database where datname = current_database()").fetchone()[0]
-
-    first = use("first")
-    assert (folder / first / "rate_limits").exists()
-    server.drop("first")
-    second = use("second")
-    assert not (folder / first).exists() and (folder / second / "rate_limits").exists()

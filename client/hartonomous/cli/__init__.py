@@ -39,7 +39,8 @@ def cli(context: click.Context, dsn: str | None, api_key: str | None, as_json: b
 def _add_verbs() -> None:
     from hartonomous.cli import content, keys, limits, models, ops, policies, tenants
 
-    for verb in (*content.VERBS, models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, *ops.VERBS):
+    groups = models.models, tenants.tenants, keys.keys, limits.limits, policies.policies
+    for verb in (*content.VERBS, *groups, *ops.VERBS):
         cli.add_command(verb)
 
 
