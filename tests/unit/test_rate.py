@@ -146,6 +146,7 @@ def test_times_of_before_a_restart_of_the_machine_count_for_nothing(path):
     clock.at = 5 * SECOND
     assert Table(path, b"second", clock).take(limit, 1) == [0]
     assert Table(path, b"second", clock).take(limit, 1) == [HOUR]
+    assert Table(path, b"third", clock).take(limit, 1) == [0]
 
 
 def test_no_stored_time_keeps_a_subject_waiting_for_longer_than_its_limit(path):
@@ -189,26 +190,29 @@ def test_the_file_is_its_owners_alone_and_no_link_is_followed(path, tmp_path):
     assert (tmp_path / "precious").read_text() == "kept"
 
 
-def hammer(path, names, calls, admitted):
+def hammer(path, names, calls, admitted, together=None):
     table = Table(path, b"boot", Clock())
-    limits = [limit_of(name, SECOND, 100) for name in names]
+    limits = [limit_of(name, SECOND, 1000) for name in names]
+    if together:
+        together.wait(60)
     taken = sum(not any(table.take(limits, 1)) for _ in range(calls))
     with admitted.get_lock():
         admitted.value += taken
 
 
 def test_processes_admit_exactly_the_burst_and_do_not_wait_in_a_circle(path):
-    admitted = PROCESSES.Value("i", 0)
+    admitted, together = PROCESSES.Value("i", 0), PROCESSES.Barrier(8)
     names = [f"limit {i}" for i in range(6)]
     workers = [
-        PROCESSES.Process(target=hammer, args=(path, names[:: 1 if i % 2 else -1], 60, admitted)) for i in range(8)
+        PROCESSES.Process(target=hammer, args=(path, names[:: 1 if i % 2 else -1], 500, admitted, together))
+        for i in range(8)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
         assert worker.exitcode == 0
-    assert admitted.value == 100
+    assert admitted.value == 1000
 
 
 def hold(path, ready):
