@@ -36,8 +36,9 @@ declare
     payload constant text := concat_ws(' ', tenant_id, coalesce(key_id::text, '-'), array_to_string(scopes, ','));
     found_row record;
 begin
-    -- one query for both: every transaction of a pooled connection begins here
-    select s.inner_pad, s.outer_pad,
+    -- one query for both: every transaction of a pooled connection begins here. The secret stays within it: a variable that holds it
+    -- would be a constant of the next query's plan, and whoever sets debug_print_plan is shown the plans of what he calls
+    select concat_ws(' ', payload, hartonomous._context_mac(payload, s.inner_pad, s.outer_pad)) as signed,
            (select m.tenant_id from hartonomous.tenant_role as m where m.role_name = hartonomous._caller()) as role_tenant
     into found_row from hartonomous.context_secret as s;
     if found_row.role_tenant <> tenant_id
@@ -45,8 +46,7 @@ begin
         perform hartonomous._refuse('authenticate', hartonomous.current_tenant(), 'ZH002', 'this transaction acts for another tenant already',
             'one transaction, one tenant: commit first, and pool connections of a role that belongs to no tenant');
     end if;
-    perform set_config('hartonomous_tenant.context',
-                       concat_ws(' ', payload, hartonomous._context_mac(payload, found_row.inner_pad, found_row.outer_pad)), true);
+    perform set_config('hartonomous_tenant.context', found_row.signed, true);
     return tenant_id;
 end
 $$;
