@@ -1,26 +1,46 @@
 -- Conditions of policies: a strictly typed subset of JsonLogic (https://jsonlogic.com). SQL NULL stands for what cannot be
--- evaluated, and goes through and, or, ! as SQL's own unknown does.
+-- evaluated, and goes through and, or, ! as SQL's own unknown does. Generic plans: a custom one holds the values of its parameters, and
+-- a caller who sets debug_print_plan is shown the plans of whatever runs.
 create or replace function hartonomous._condition_value(node jsonb, facts jsonb) returns jsonb
 language plpgsql stable parallel safe
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
-    verb  constant text := case when jsonb_typeof(node) = 'object'
-                                then (select min(k) from jsonb_object_keys(node) as k having count(*) = 1) end;
-    parts jsonb[];
+    verb    text;
+    parts   jsonb;
+    part    jsonb;
+    outcome boolean;
 begin
     if jsonb_typeof(node) <> 'object' then
         return node;
+    end if;
+    foreach verb in array array['==', 'in', 'and', 'or', '!', '<', '<=', '>', '>=', '!=', 'var'] loop
+        exit when node ? verb;
+    end loop;
+    if node - verb <> '{}' then
+        return null;
     elsif verb = 'var' then
         return facts -> (node ->> verb);
     end if;
-    select array_agg(hartonomous._condition_value(a.value, facts) order by a.ord) into parts
-    from jsonb_array_elements(case when jsonb_typeof(node -> verb) = 'array' then node -> verb else jsonb_build_array(node -> verb) end)
-         with ordinality as a (value, ord);
-    return to_jsonb(case
-        when verb = 'and' then case when 'false' = any (parts) then false when 'true' = all (parts) then true end
-        when verb = 'or'  then case when 'true' = any (parts) then true when 'false' = all (parts) then false end
-        when verb = '!' and cardinality(parts) = 1 then case parts[1] when 'true' then false when 'false' then true end
-        when cardinality(parts) = 2 then hartonomous._condition_compare(verb, parts[1], parts[2]) end);
+    parts := case when jsonb_typeof(node -> verb) = 'array' then node -> verb else jsonb_build_array(node -> verb) end;
+    if verb in ('and', 'or') then
+        outcome := case when parts <> '[]' then verb = 'and' end;
+        for i in 0 .. jsonb_array_length(parts) - 1 loop
+            part := hartonomous._condition_value(parts -> i, facts);
+            if part = to_jsonb(verb = 'or') then
+                return part;
+            elsif part is distinct from to_jsonb(verb = 'and') then
+                outcome := null;
+            end if;
+        end loop;
+        return to_jsonb(outcome);
+    elsif jsonb_array_length(parts) <> (case when verb = '!' then 1 else 2 end) then
+        return null;
+    end if;
+    part := hartonomous._condition_value(parts -> 0, facts);
+    if verb = '!' then
+        return case part when 'true' then 'false'::jsonb when 'false' then 'true' end;
+    end if;
+    return to_jsonb(hartonomous._condition_compare(verb, part, hartonomous._condition_value(parts -> 1, facts)));
 end
 $$;
 comment on function hartonomous._condition_value(jsonb, jsonb) is
@@ -28,7 +48,7 @@ comment on function hartonomous._condition_value(jsonb, jsonb) is
 
 create or replace function hartonomous._condition_compare(verb text, a jsonb, b jsonb) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
     kind  constant text := jsonb_typeof(a);
     other constant text := jsonb_typeof(b);
@@ -39,11 +59,15 @@ begin
         return (a = b) = (verb = '==');
     elsif verb in ('<', '<=', '>', '>=') and kind = 'number' and other = 'number' then
         return case verb when '<' then a < b when '<=' then a <= b when '>' then a > b else a >= b end;
-    elsif verb = 'in' and other = 'array'
-          and not exists (select from jsonb_array_elements(b) as e where kind not in ('null', jsonb_typeof(e))) then
-        return b @> a;
+    elsif verb <> 'in' or other is distinct from 'array' then
+        return null;
     end if;
-    return null;
+    for i in 0 .. jsonb_array_length(b) - 1 loop
+        if kind not in ('null', jsonb_typeof(b -> i)) then
+            return null;
+        end if;
+    end loop;
+    return b @> a;
 end
 $$;
 comment on function hartonomous._condition_compare(text, jsonb, jsonb) is
@@ -67,7 +91,7 @@ comment on function hartonomous._policy_facts(int, text, bigint) is
 
 create or replace function hartonomous._policy_verdict(tenant_id int, operation text, units bigint default 1) returns text
 language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
     policy record;

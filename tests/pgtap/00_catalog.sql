@@ -35,7 +35,10 @@ select is_empty(
       where prosqlbody is null and lanname <> 'internal' and not coalesce(proconfig @> '{"search_path=pg_catalog, pg_temp"}', false)$$,
     'every function pins its search path or is bound when it is created');
 select is_empty(
-    $$select routine, proconfig from ours where exists (select from unnest(proconfig) as c where c not like 'search\_path=%')$$,
+    $$select routine, proconfig from ours
+      where exists (select from unnest(proconfig) as c where c not like 'search\_path=%')
+        -- what they are given is in no plan
+        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
 select is_empty(
     $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)

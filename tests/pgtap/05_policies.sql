@@ -1,7 +1,7 @@
 -- Room 05: access policies: their order, effects and conditions, and what a masked or denied role reads directly.
 begin;
 \ir setup.psql
-select plan(132);
+select plan(134);
 create function pg_temp.put(condition text) returns text language sql as
 $$select format('select hartonomous.access_policy_put(1, ''deny'', condition => %L)', condition)$$;
 create function pg_temp.value(condition jsonb, facts jsonb default '{"n": 5, "s": "a", "t": true, "none": null, "list": ["a", "b"]}') returns jsonb
@@ -127,6 +127,9 @@ select hartonomous.access_policy_drop(:first), hartonomous.access_policy_drop(:s
 select hartonomous.access_policy_put(1, 'deny', 'content', '{"==": [{"var": "role"}, "rita"]}', :ann) as p \gset
 select is((select count(*) from hartonomous.access_policy_list(:ann)), 1::bigint);
 select is_empty(format('select * from hartonomous.access_policy_list(%s)', :bob));
+select hartonomous.access_policy_put(1, 'deny', tenant_id => :bob) as of_bob \gset
+set local role bob;
+select throws_ok('select * from hartonomous.model_list()', 'ZH002', 'an access policy denies model_read');
 set local role rita;
 select throws_ok(format('select hartonomous.content(%s)', :note), 'ZH002', 'an access policy denies content', 'refused by name of the operation alone');
 select lives_ok('select * from hartonomous.model_list()');
@@ -135,8 +138,9 @@ select is_empty('select * from hartonomous.tenant');
 set local role ann;
 select is(hartonomous.content(:note), 'of ann'::bytea, 'a condition on the role spares others');
 select isnt_empty('select * from hartonomous.artifact');
+select lives_ok('select * from hartonomous.model_list()', 'another tenant''s policy is another tenant''s');
 reset role;
-select hartonomous.access_policy_drop(:p) \g /dev/null
+select hartonomous.access_policy_drop(:p), hartonomous.access_policy_drop(:of_bob) \g /dev/null
 
 -- each variable
 create function pg_temp.fact(condition jsonb) returns boolean language sql as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import hartonomous
@@ -214,6 +215,43 @@ def test_replacing_a_deny_by_a_mask_shows_nothing_in_between(dsn, masked, tenant
         connection.execute("select pg_advisory_unlock(4711)")
         assert running.result(waiting.PATIENCE) == BYTES
     connection.execute("select hartonomous.access_policy_drop(%s)", [mask])
+
+
+def test_no_plan_that_the_server_prints_shows_a_condition(connection, dsn, masked, tenants):
+    """Any role may have the plans of statements inside verbs printed; parameters are in them, byte by byte."""
+    secret = "nobody else's name"
+    condition = {"in": [{"var": "role"}, [secret, "x"]]}
+    nested = {"and": [{"!": condition}, {"or": [{"==": [{"var": "login"}, secret]}, condition]}]}
+    statement = "select hartonomous.access_policy_put(1, 'deny', condition => %s, tenant_id => %s)"
+    policy = connection.execute(statement, [json.dumps(nested), tenants.ids[tenants.ann]]).fetchone()[0]
+    printed: list[str] = []
+    with psycopg.connect(dsn, user=tenants.ann, password=PASSWORD, autocommit=True) as ann:
+        ann.add_notice_handler(lambda notice: printed.append(f"{notice.message_primary} {notice.message_detail}"))
+        ann.execute("set client_min_messages = log; set debug_pretty_print = off")
+        ann.execute("set debug_print_parse = on; set debug_print_rewritten = on; set debug_print_plan = on")
+        ann.execute("select hartonomous.embed('planted')")
+        ann.execute("select count(*) from hartonomous.artifact")
+    connection.execute("select hartonomous.access_policy_drop(%s)", [policy])
+    values = re.findall(r":constvalue \d+ \[([-\d\s]*)\]", "".join(printed))
+    shown = b" ".join(bytes(int(byte) & 255 for byte in value.split()) for value in values)
+    assert b"planted" in shown and b"access_policy" not in shown
+    assert secret.encode() not in shown and secret not in "".join(printed)
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
+def test_read_only_transactions(client, connection, masked, tenants, isolation):
+    statement = "select hartonomous.access_policy_put(0, 'deny', 'lineage', %s, %s)"
+    condition = json.dumps({"var": "read_only"})
+    policy = connection.execute(statement, [condition, tenants.ids[tenants.bob]]).fetchone()[0]
+    assert client.lineage(masked.known.ids[0])
+    client.connection.execute("set default_transaction_read_only = on")
+    client.connection.execute(f"set default_transaction_isolation = '{isolation}'")
+    assert client.content(masked.known.ids[0]) == BYTES
+    assert client.search("the data base", 5)[0].snippet == TEXT
+    assert rows(client, "artifact") == 0
+    with pytest.raises(errors.NotPermitted, match="an access policy denies lineage"):
+        client.lineage(masked.known.ids[0])
+    connection.execute("select hartonomous.access_policy_drop(%s)", [policy])
 
 
 def put(connection, effect: str, operation: str, tenant: int) -> int:
