@@ -10,12 +10,32 @@ end
 $$;
 comment on function hartonomous._row_security_force(regclass) is 'Enables and forces row security on one table or partition.';
 
+create or replace function hartonomous._statistics_withhold(relation regclass) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    withheld name;
+begin
+    for withheld in
+        select a.attname from pg_attribute as a
+        where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+          and a.atttypid in ('text'::regtype, 'bytea'::regtype, 'name'::regtype)
+    loop
+        -- of hashes, by which rows are joined, the planner must know that they differ
+        execute format('alter table %s alter column %I set statistics %s', relation, withheld, (withheld = 'content_hash')::int);
+    end loop;
+end
+$$;
+comment on function hartonomous._statistics_withhold(regclass) is
+'Keeps samples of values out of the statistics of a table: comparisons of text and bytea are leakproof, so that EXPLAIN estimates them for anybody who reads the table from the rows of all.';
+
 create or replace function hartonomous._tenant_protect(relation regclass, tenant_column name) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 begin
     perform hartonomous._row_security_force(p.relid) from pg_partition_tree(relation) as p;
     perform hartonomous._row_security_force(relation);
+    perform hartonomous._statistics_withhold(relation);
     execute format('drop policy if exists tenant_read on %s', relation);
     execute format('create policy tenant_read on %s for select using (%I in ((select hartonomous.current_tenant()), 0))',
                    relation, tenant_column);

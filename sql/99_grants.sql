@@ -54,8 +54,25 @@ begin
     end loop;
 end
 $$;
+-- column by column, so that ctid and xmin are left out: between two rows of one's own stand those that others wrote meanwhile
+do $$
+declare
+    tenants record;
+begin
+    for tenants in
+        select t.relation, pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ') as columns
+        from hartonomous.tenant_table as t
+        join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+        where pg_catalog.has_table_privilege('hartonomous_reader', t.relation, 'select')
+        group by t.relation
+    loop
+        execute pg_catalog.format('revoke select on %s from hartonomous_reader', tenants.relation);
+        execute pg_catalog.format('grant select (%s) on %s to hartonomous_reader', tenants.columns, tenants.relation);
+    end loop;
+end
+$$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.audit_collect(), hartonomous.audit_seal() to hartonomous_worker;
-grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint),
+grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$

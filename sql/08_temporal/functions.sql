@@ -6,7 +6,12 @@ declare
     resolved  bigint := 0;
     added     bigint;
 begin
-    for versioned in select v.relation, v.history from hartonomous.versioned_table as v order by v.relation loop
+    for versioned in
+        select v.relation, v.history from hartonomous.versioned_table as v
+        where has_table_privilege(v.relation, 'select') order by v.relation
+    loop
+        execute format('lock table only %s in access share mode', versioned.relation);  -- so that its columns stay as they fit
+        continue when not hartonomous._version_fits(versioned.relation, versioned.history);
         execute format('insert into hartonomous.transaction_time (stamp, committed_at)
                         select x, hartonomous._commit_time(x)
                         from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)

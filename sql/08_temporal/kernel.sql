@@ -35,6 +35,10 @@ create or replace function hartonomous._version_stamp() returns trigger
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
+    -- a type of the table owner's own would bring a cast of his own, to be run with the definer's rights
+    if pg_typeof(new.sys_begin) <> 'bigint'::regtype then
+        raise exception 'column sys_begin of table % is %, expected bigint', tg_relid::regclass, pg_typeof(new.sys_begin) using errcode = '55000';
+    end if;
     new.sys_begin := hartonomous._stamp();
     return new;
 end
@@ -50,18 +54,47 @@ return (select string_agg(format(_version_columns.template, a.attname, format_ty
 comment on function hartonomous._version_columns(regclass, text) is
 'Columns of a versioned table without the bookkeeping, each formatted from its name (%1$I) and type (%2$s), as one list.';
 
+create or replace function hartonomous._version_history(relation regclass) returns regclass
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select h.oid::regclass
+    from pg_class as c
+    join pg_class as h on h.relnamespace = c.relnamespace and h.relname = c.relname || '_history' and h.relkind = 'r'
+    join pg_roles as r on r.oid = h.relowner and (r.rolsuper or r.rolname = 'hartonomous_owner')
+    where c.oid = _version_history.relation;
+end;
+comment on function hartonomous._version_history(regclass) is
+'History table of a table; NULL for one that anybody but a superuser or hartonomous_owner could have made: the owner of a relation decides what runs when it is used.';
+
+create or replace function hartonomous._version_fits(relation regclass, history regclass) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select _version_fits.history is not null and not exists (
+        select from pg_attribute as a
+        left join pg_attribute as h on h.attrelid = _version_fits.history and h.attname = a.attname and not h.attisdropped
+        where a.attrelid = _version_fits.relation and a.attnum > 0 and not a.attisdropped
+          and (h.atttypid is distinct from a.atttypid or (a.attname = 'sys_begin' and a.atttypid <> 'bigint'::regtype)));
+end;
+comment on function hartonomous._version_fits(regclass, regclass) is
+'Whether a history has every column of its table, of the same type: a cast between them might be of the table owner''s making.';
+
 create or replace function hartonomous._version_keep() returns trigger
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
+declare
+    history constant regclass := hartonomous._version_history(tg_relid);
 begin
+    if not hartonomous._version_fits(tg_relid, history) then
+        raise exception 'the history of table % lacks a column of it, or is not ours', tg_relid::regclass
+            using errcode = '55000', hint = format('select hartonomous.system_versioning_add(%L) again, as a superuser', tg_relid::regclass);
+    end if;
     -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
-    execute format('insert into %I.%I (%s, sys_begin, sys_end) select %s, o.sys_begin, $1 from old_rows as o where o.sys_begin <> $1',
-                   tg_table_schema, tg_table_name || '_history', hartonomous._version_columns(tg_relid, '%1$I'),
+    execute format('insert into %s (%s, sys_begin, sys_end) select %s, o.sys_begin, $1 from old_rows as o where o.sys_begin <> $1',
+                   history, hartonomous._version_columns(tg_relid, '%1$I'),
                    hartonomous._version_columns(tg_relid, 'o.%1$I')) using hartonomous._stamp();
     return null;
-exception when undefined_column then
-    raise exception 'the history of table % lacks a column of it', tg_relid::regclass
-        using errcode = '55000', detail = sqlerrm, hint = format('select hartonomous.system_versioning_add(%L) again', tg_relid::regclass);
 end
 $$;
 comment on function hartonomous._version_keep() is

@@ -1,7 +1,5 @@
 create or replace view hartonomous.versioned_table as
-select t.tgrelid::regclass as relation, to_regclass(format('%I.%I', n.nspname, c.relname || '_history')) as history
+select t.tgrelid::regclass as relation, hartonomous._version_history(t.tgrelid) as history
 from pg_trigger as t
-join pg_class as c on c.oid = t.tgrelid
-join pg_namespace as n on n.oid = c.relnamespace
-where t.tgfoid = 'hartonomous._version_stamp'::regproc;
+where t.tgfoid = 'hartonomous._version_stamp'::regproc and hartonomous._version_history(t.tgrelid) is not null;
 comment on view hartonomous.versioned_table is 'Tables under system versioning and their history tables.';

@@ -1,6 +1,8 @@
 """Two tenants with rows in every table, and the roles that act for them."""
 
 import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import hartonomous
@@ -9,6 +11,8 @@ import pytest
 import tiny_model
 import waiting
 from psycopg.sql import SQL, Identifier
+
+sys.path.insert(0, str(Path(__file__).parent))  # the attacks
 
 PASSWORD = "of a test"
 CREATE = f"create role {{}} login password '{PASSWORD}' in role hartonomous_writer"
@@ -46,6 +50,11 @@ def as_bob(dsn, tenants):
     """A session of bob's own."""
     with psycopg.connect(dsn, user=tenants.bob, password=PASSWORD, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def filling():
+    return fill
 
 
 def fill(dsn: str, role: str) -> None:

@@ -16,9 +16,9 @@ with role (position, name) as (
            r.position, r.name,
            (select string_agg(case when has_table_privilege(r.name, c.oid, p.privilege) then p.letter
                                    when p.letter in ('r', 'a', 'w') and has_any_column_privilege(r.name, c.oid, p.privilege)
-                                   then p.letter || '(not ' || (select string_agg(a.attname, ', ' order by a.attnum)
+                                   then p.letter || '(' || coalesce('not ' || (select string_agg(a.attname, ', ' order by a.attnum)
                                         from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                                          and not has_column_privilege(r.name, c.oid, a.attnum, p.privilege)) || ')' end,
+                                          and not has_column_privilege(r.name, c.oid, a.attnum, p.privilege)), 'columns') || ')' end,
                               '' order by p.position)
             from (values (1, 'r', 'select'), (2, 'a', 'insert'), (3, 'w', 'update'), (4, 'd', 'delete'), (5, 'D', 'truncate'),
                          (6, 'x', 'references'), (7, 't', 'trigger'), (8, 'm', 'maintain')) as p (position, letter, privilege))
