@@ -13,16 +13,33 @@ from hartonomous_server.atoms.document_pack import Section
 MARKS = re.compile(r"[*_~]+|[\[\]<`]")
 MAX_MARKS = 3000  # in one paragraph: the parser's time grows with their square
 MAX_NESTING = 100  # the renderer leaves out what is nested deeper
+DELIMITERS = re.compile(r"[ \t>*+.)\d|:-]*")  # the line under a table's head, wherever the table stands
+MAX_ADDED_CELLS = 65536  # short rows get cells until they are as long as the head: rows times columns in all
 
 
 def parse(content: str, target: int) -> tuple[str, list[Section]]:
     """The title, which is the first heading, and the sections of a document."""
     markdown = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable(["table", "strikethrough"])
+    _refuse_wide(content)
     _refuse_slow(markdown, content)
     tokens = markdown.parse(content)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 1:
         raise errors.DocumentMalformed(f"markdown is nested {MAX_NESTING} deep, expected less")
     return document_html.parse(markdown.renderer.render(tokens, markdown.options, {}), target)
+
+
+def _refuse_wide(content: str) -> None:
+    """Refuses tables that would grow far beyond what was written."""
+    columns = added = 0
+    for line in content.splitlines():
+        marks = line.count("|")
+        if not line.strip():
+            columns = 0
+        elif marks > columns and "-" in line and DELIMITERS.fullmatch(line):
+            columns = marks
+        added += max(columns - marks, 0)
+    if added > MAX_ADDED_CELLS:
+        raise errors.DocumentMalformed(f"table rows lack {added} cells, expected at most {MAX_ADDED_CELLS}")
 
 
 def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
