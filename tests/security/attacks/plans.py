@@ -43,7 +43,7 @@ def a_prepared_statement_after_set_role(session: Session, victim: Victim) -> boo
         return session.sees(as_attacker("execute kept"))
 
 
-@attack("alter function hartonomous._permit_read(text) immutable")
+@attack("alter function hartonomous._permit_read immutable")
 def plans_inside_verbs(session: Session, victim: Victim) -> bool:
     with session.pooled() as (as_victim, as_attacker):
         for _ in range(7):
