@@ -10,7 +10,7 @@ from hartonomous_server import errors
 from hartonomous_server.atoms import document_html
 from hartonomous_server.atoms.document_pack import Section
 
-MARKS = re.compile(r"[*_~]+|[\[\]<`]")
+MARKS = re.compile(r"[*_~]+|[\[\]<`&]")
 MAX_MARKS = 3000  # in one paragraph: the parser's time grows with their square
 MAX_NESTING = 100  # the renderer leaves out what is nested deeper
 DELIMITERS = re.compile(r"[ \t>*+.)\d|:-]*")  # the line under a table's head, wherever the table stands
@@ -29,15 +29,18 @@ def parse(content: str, target: int) -> tuple[str, list[Section]]:
 
 
 def _refuse_wide(content: str) -> None:
-    """Refuses tables that would grow far beyond what was written."""
-    columns = added = 0
+    """Refuses tables that would grow far beyond what was written, and paragraphs of link definitions."""
+    columns = added = definitions = 0
     for line in content.splitlines():
         marks = line.count("|")
         if not line.strip():
-            columns = 0
+            columns = definitions = 0
         elif marks > columns and "-" in line and DELIMITERS.fullmatch(line):
             columns = marks
         added += max(columns - marks, 0)
+        definitions += "]:" in line
+        if definitions > MAX_MARKS:
+            raise errors.DocumentMalformed(f"a paragraph has more than {MAX_MARKS} link definitions")
     if added > MAX_ADDED_CELLS:
         raise errors.DocumentMalformed(f"table rows lack {added} cells, expected at most {MAX_ADDED_CELLS}")
 
@@ -46,6 +49,6 @@ def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
     markdown.disable("inline")
     for token in markdown.parse(content):
         if token.type == "inline" and (marks := len(MARKS.findall(token.content))) > MAX_MARKS:
-            found = f"a paragraph has {marks} emphasis and link marks"
+            found = f"a paragraph has {marks} emphasis, link and entity marks"
             raise errors.DocumentMalformed(f"{found}, expected at most {MAX_MARKS}")
     markdown.enable("inline")

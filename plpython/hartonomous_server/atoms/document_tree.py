@@ -11,6 +11,7 @@ from lxml.etree import _Element as Element
 from hartonomous_server import errors
 
 MAX_DEPTH = 2048  # what recent parsers read; on deeper trees lxml takes quadratic time
+MAX_ATTRIBUTES = 20000  # of a tag: the parser compares each with all before it
 
 
 def names(text: str) -> frozenset[str]:
@@ -36,6 +37,7 @@ _PERMALINK_TEXTS = names("# \u00b6 \u00a7 \U0001f517")
 _SPACE = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # lxml returns these but takes none back
 _CHARACTER_REFERENCE = re.compile(r"&#(?:x([0-9a-f]{1,6})|([0-9]{1,7}));?", re.IGNORECASE)
+_TAG = re.compile(r"""<[a-zA-Z](?:[^"'>]|"[^"]*"|'[^']*')*""")
 _INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0xFEFF))  # places where a long word may break
 
 
@@ -51,6 +53,8 @@ def page_tree(content: str) -> tuple[str, Element | None]:
 
 def _parse(content: str) -> Element | None:
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    if any(_attributes(tag[0]) > MAX_ATTRIBUTES for tag in _TAG.finditer(content) if len(tag[0]) > MAX_ATTRIBUTES):
+        raise errors.DocumentMalformed(f"a tag has more than {MAX_ATTRIBUTES} attributes, expected fewer")
     printable = _CHARACTER_REFERENCE.sub(_printable_reference, _CONTROL.sub(" ", content))
     try:
         root = lxml.html.document_fromstring(printable.encode(), parser=parser)
@@ -62,6 +66,11 @@ def _parse(content: str) -> Element | None:
             hint="call ingest_document with format => 'text' on the text itself",
         )
     return root
+
+
+def _attributes(tag: str) -> int:
+    """No fewer than the tag has."""
+    return len(_SPACE.findall(tag)) + tag.count("=")
 
 
 def _too_deep(root: Element) -> bool:
