@@ -82,9 +82,10 @@ declare
         'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop'];
-    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list', 'api_key_rotate',
-        'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop', 'access_policy_list',
-        'transaction_time_resolve', 'audit_collect', 'audit_seal', 'rate_limit_put', 'rate_limit_drop', 'rate_limit_list'];
+    admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
+        'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
+        'access_policy_list', 'transaction_time_resolve', 'audit_collect', 'audit_seal', 'rate_limit_put',
+        'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close'];
     item   record;
 begin
     for item in

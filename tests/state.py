@@ -120,6 +120,16 @@ def contents(connection: psycopg.Connection[Any]) -> Digest:
     return {name: digest for name, digest in exact(connection).items() if not name.endswith("_seq")}
 
 
+def of_tenants(connection: psycopg.Connection[Any], tenants: list[int]) -> Digest:
+    """Hash of each tenant table's rows of some tenants, as they are."""
+    _settle(connection)
+    registered = connection.execute("select relation::text, tenant_column from hartonomous.tenant_table").fetchall()
+    chosen = ", ".join(map(str, tenants))
+    return {
+        name: _hash(connection, f"select * from {name} where {column} in ({chosen})") for name, column in registered
+    }
+
+
 def tables(connection: psycopg.Connection[Any]) -> set[str]:
     """The extension's tables, partitions left out."""
     return {name for name, _ in _relations(connection, "r", "p")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from hartonomous.errors import translated
 from hartonomous.records import row_of
 
 T = TypeVar("T")
+ROWS_A_FETCH = 32  # of a stream
 
 
 def statement(function: str, required: Mapping[str, Any], optional: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -84,6 +85,15 @@ class Caller:
     ) -> Cursor[Any]:
         text, arguments = statement(function, required, optional)
         return self.query(text, arguments, rows)
+
+    def _stream(self, function: str, required: Mapping[str, Any]) -> Generator[Any, None, None]:
+        """Values of a function, fetched as the server makes them, in a transaction that ends with the last one."""
+        text, arguments = statement(function, required, {})
+        with self.transaction(), self.connection.cursor("hartonomous_stream") as cursor:
+            cursor.itersize = ROWS_A_FETCH
+            cursor.execute(text.replace("* from ", "", 1), arguments)  # in FROM the server would collect them first
+            for (value,) in cursor:
+                yield value
 
     def query(self, text: str, arguments: Mapping[str, Any] | None = None, rows: Any = tuple_row) -> Cursor[Any]:
         """Any statement, with the rights that the calls have."""

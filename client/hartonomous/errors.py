@@ -178,6 +178,12 @@ class ConnectionFailed(Error):
     sqlstate = None
 
 
+class ExportIncomplete(Error):
+    """the export was cut off or changed: its last line does not vouch for the others"""
+
+    sqlstate = None
+
+
 class ExtensionMissing(Error):
     """the database does not have the extension hartonomous"""
 

@@ -28,7 +28,7 @@ begin
         raise exception 'role "%" does not exist', tenant_role_add.role_name
             using errcode = '42704', hint = format('create role %I login', tenant_role_add.role_name);
     end if;
-    if not exists (select from hartonomous.tenant as t where t.tenant_id = tenant_role_add.tenant_id) then
+    if not hartonomous._tenant_hold(tenant_role_add.tenant_id) then
         raise exception 'tenant % does not exist', tenant_role_add.tenant_id
             using errcode = '22023', hint = 'create it with hartonomous.tenant_create(name)';
     end if;
@@ -41,3 +41,20 @@ end
 $$;
 comment on function hartonomous.tenant_role_add(int, name) is
 'Makes a database role act for a tenant; moves it when it acted for another. Membership goes by the role''s name: remap or remove it before a name is given to somebody else. hartonomous_admin administers all tenants of the installation. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';
+
+create or replace function hartonomous.tenant_close(tenant_id int, closed boolean default true) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    update hartonomous.tenant as t set closed_at = case when tenant_close.closed is not false then coalesce(t.closed_at, now()) end
+    where t.tenant_id = tenant_close.tenant_id and t.tenant_id > 0;
+    if not found then
+        raise exception 'tenant % does not exist', coalesce(tenant_close.tenant_id::text, 'NULL')
+            using errcode = '22023', hint = 'tenant 0 is public and stays open';
+    end if;
+    perform hartonomous._audit('tenant_close', tenant_close.tenant_id, jsonb_build_object('closed', tenant_close.closed is not false));
+end
+$$;
+comment on function hartonomous.tenant_close(int, boolean) is
+'Refuses all further writing calls of a tenant (ZH001), or with closed => false permits them again. Commit it before tenant_erase where the tenant is busy: otherwise erasing waits until no transaction of the tenant is open. 22023 no such tenant.';

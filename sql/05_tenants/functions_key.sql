@@ -7,7 +7,7 @@ declare
     secret constant text := left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 40);
     made   bigint;
 begin
-    if not exists (select from hartonomous.tenant as t where t.tenant_id = _api_key_put.tenant_id and t.tenant_id > 0) then
+    if not (_api_key_put.tenant_id > 0 and hartonomous._tenant_hold(_api_key_put.tenant_id)) is true then
         raise exception 'tenant % does not exist', coalesce(_api_key_put.tenant_id::text, 'NULL')
             using errcode = '22023', hint = 'create it with hartonomous.tenant_create(name)';
     elsif scopes is null or not scopes <@ '{read,write}' or scopes = '{}' or array_position(scopes, null) is not null then
@@ -58,6 +58,7 @@ begin
     if grace is null or grace < '0' then
         raise exception 'grace is %, expected an interval of 0 or more', coalesce(grace::text, 'NULL') using errcode = '22023';
     end if;
+    perform hartonomous._tenant_hold((select k.tenant_id from hartonomous.api_key as k where k.key_id = api_key_rotate.key_id));
     update hartonomous.api_key as k set expires_at = least(k.expires_at, clock_timestamp() + grace)
     where k.key_id = api_key_rotate.key_id and k.revoked_at is null and not k.expires_at <= clock_timestamp() is true
     returning k.* into old;
@@ -79,6 +80,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     owner int;
 begin
+    perform hartonomous._tenant_hold((select k.tenant_id from hartonomous.api_key as k where k.key_id = api_key_revoke.key_id));
     update hartonomous.api_key as k set revoked_at = coalesce(k.revoked_at, clock_timestamp()) where k.key_id = api_key_revoke.key_id
     returning k.tenant_id into owner;
     if not found then
@@ -95,9 +97,10 @@ create or replace function hartonomous._api_key_used(key_id bigint) returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    -- whoever holds the row notes the use; nobody waits for it
+    -- whoever holds the row notes the use; nobody waits for it, nor for tenant_erase
     update hartonomous.api_key as k set last_used_at = clock_timestamp()
-    where k.key_id = (select l.key_id from hartonomous.api_key as l where l.key_id = _api_key_used.key_id for no key update skip locked);
+    where k.key_id = (select l.key_id from hartonomous.api_key as l join hartonomous.tenant as t on t.tenant_id = l.tenant_id
+                      where l.key_id = _api_key_used.key_id for key share of t skip locked for no key update of l skip locked);
 end;
 comment on function hartonomous._api_key_used(bigint) is 'Notes the use of a key, unless another transaction is doing so.';
 

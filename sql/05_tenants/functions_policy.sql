@@ -95,8 +95,7 @@ begin
     elsif access_policy_put.effect = 'mask' and access_policy_put.operation <> '*' then
         raise exception 'a mask of % alone, expected operation *', access_policy_put.operation using errcode = '22023',
             hint = 'what one verb masks another would show; put an allow of the operations to be exempt before the mask';
-    elsif access_policy_put.tenant_id is not null
-          and not exists (select from hartonomous.tenant as t where t.tenant_id = access_policy_put.tenant_id) then
+    elsif access_policy_put.tenant_id is not null and not hartonomous._tenant_hold(access_policy_put.tenant_id) then
         raise exception 'tenant % does not exist', access_policy_put.tenant_id using errcode = '22023', hint = 'NULL means all tenants';
     elsif octet_length(access_policy_put.condition::text) > 8192 then
         raise exception 'condition has % bytes, expected at most 8192', octet_length(access_policy_put.condition::text) using errcode = '22023';
@@ -126,6 +125,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     dropped hartonomous.access_policy;
 begin
+    perform hartonomous._tenant_hold((select p.tenant_id from hartonomous.access_policy as p where p.policy_id = access_policy_drop.policy_id));
     delete from hartonomous.access_policy as p where p.policy_id = access_policy_drop.policy_id returning p.* into dropped;
     if not found then
         raise exception 'no policy with id %', coalesce(access_policy_drop.policy_id::text, 'NULL') using errcode = '22023',

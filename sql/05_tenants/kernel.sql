@@ -48,6 +48,9 @@ begin
         perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format('an access policy denies %s', _permit.operation),
             'an administrator lists policies with hartonomous.access_policy_list');
     end if;
+    if needed = 'write' then
+        perform hartonomous._tenant_writable(_permit.operation, tenant);
+    end if;
     for checked in
         select procedure from hartonomous.permit_check as c
         where c.operation in (_permit.operation, '*') order by position

@@ -40,7 +40,8 @@ comment on table hartonomous.audit_seal is
 
 select hartonomous._dump_rows(array['hartonomous.audit_log', 'hartonomous.audit_log_audit_id_seq', 'hartonomous.audit_unsealed',
                                     'hartonomous.audit_seal']::regclass[]);
-insert into hartonomous.tenant_table (relation) values ('hartonomous.audit_log');
+insert into hartonomous.tenant_table (relation, omitted, pseudonymised_by)
+values ('hartonomous.audit_log', '{salt}', 'hartonomous._audit_pseudonymise(int)');
 
 create trigger audit_stamp before insert on hartonomous.audit_log for each row execute function hartonomous._audit_stamp();
 -- all that may ever change: what tells of somebody goes, for tenant_erase

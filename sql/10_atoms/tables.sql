@@ -110,7 +110,8 @@ select hartonomous._opaque_ids('hartonomous.ingestion_log', 'ingestion_log_id');
 comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something.';
 
 insert into hartonomous.tenant_table (relation)
-values ('hartonomous.atom'), ('hartonomous.artifact'), ('hartonomous.artifact_source'),
-       ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
+values ('hartonomous.artifact'), ('hartonomous.artifact_source'), ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
+-- its bytes are given out as the contents of artifacts
+insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.atom', false);
 select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_source', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
 insert into hartonomous.operation values ('ingest', 'write'), ('artifact_delete', 'write'), ('content', 'read');

@@ -84,6 +84,7 @@ begin
     elsif array_position(contents, null) is not null then
         raise exception 'text % is NULL', array_position(contents, null) using errcode = '22004', hint = 'the empty text can be embedded';
     end if;
+    perform hartonomous._tenant_writable('inference', tenant);
     return array(
         select hartonomous._vector(i.image)
         from unnest(hartonomous._embed_recorded(tenant, hartonomous._model_id(tenant, model, 'embedding'), contents))

@@ -43,6 +43,7 @@ declare
     at_once constant bigint := coalesce(rate_limit_put.burst, rate_limit_put.units);
     made    bigint;
 begin
+    perform hartonomous._tenant_hold(rate_limit_put.tenant_id);
     perform hartonomous._rate_limit_check(rate_limit_put.tenant_id, rate_limit_put.units, rate_limit_put.per, rate_limit_put.operation,
                                           rate_limit_put.per_key, at_once);
     insert into hartonomous.rate_limit (tenant_id, operation, per_key, units, per, burst)
@@ -65,6 +66,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     limited int;
 begin
+    perform hartonomous._tenant_hold((select l.tenant_id from hartonomous.rate_limit as l where l.rate_limit_id = rate_limit_drop.rate_limit_id));
     delete from hartonomous.rate_limit as l where l.rate_limit_id = rate_limit_drop.rate_limit_id returning l.tenant_id into limited;
     if not found then
         raise exception 'no rate limit with id %', coalesce(rate_limit_drop.rate_limit_id::text, 'NULL') using errcode = '22023',

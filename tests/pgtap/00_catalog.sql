@@ -134,7 +134,8 @@ select set_eq(
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_seal', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_document', 'ingest_many', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
-          'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'server_check', 'tenant_create', 'tenant_role_add',
+          'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector',
+          'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add',
           'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
     'SECURITY DEFINER functions are the reviewed ones');
 select is_empty(

@@ -22,7 +22,7 @@ RAISED = sorted(
     }
 )
 # Conditions of PostgreSQL itself that keep their own codes: a wrong argument, value or name, a conflict.
-STANDARD = {"22003", "22004", "22011", "23503", "23505", "40001", "42501", "42704", "42809", "55000"}
+STANDARD = {"22003", "22004", "22011", "23503", "23505", "25001", "40001", "42501", "42704", "42809", "55000"}
 
 
 def test_codes_are_unique():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hartonomous_server import errors
@@ -13,6 +13,7 @@ from hartonomous_server.db import query
 
 LEAF_BYTES = 64
 BLOCK_BYTES = 64 * 1024
+ATOMS_A_QUERY = 64  # 4 MiB of blocks
 
 
 def put(db: Any, tenant: int, modality: int, contents: Sequence[bytes], ids: identity.Identities) -> int:
@@ -61,21 +62,29 @@ def _insert(db: Any, tenant: int, modality: int, pieces: Sequence[bytes | None],
 
 def read(db: Any, h_xy: int, h_yz: int, h_zm: int, content_hash: bytes) -> bytes:
     """Bytes of the atom at a place, put together from its children; AtomMissing unless they hash to content_hash."""
-    content = b"".join(_pieces(db, [h_xy], [h_yz], [h_zm]))
-    if hashlib.sha256(content).digest() != content_hash:
+    return b"".join(pieces(db, h_xy, h_yz, h_zm, content_hash))
+
+
+def pieces(db: Any, h_xy: int, h_yz: int, h_zm: int, content_hash: bytes) -> Iterator[bytes]:
+    """What read gives, block by block; AtomMissing comes at the end."""
+    digest = hashlib.sha256()
+    for piece in _pieces(db, [(h_xy, h_yz, h_zm)]):
+        digest.update(piece)
+        yield piece
+    if digest.digest() != content_hash:
         raise errors.AtomMissing(f"content of atom ({h_xy}, {h_yz}, {h_zm}) does not hash to {content_hash.hex()}")
-    return content
 
 
-def _pieces(db: Any, h_xy: list[int], h_yz: list[int], h_zm: list[int]) -> list[bytes]:
-    rows = query(db, "select data, children from hartonomous._atom_get($1, $2, $3) order by ord",
-                 ("bigint[]", h_xy), ("bigint[]", h_yz), ("bigint[]", h_zm))
-    pieces: list[bytes] = []
-    for row, *place in zip(rows, h_xy, h_yz, h_zm, strict=True):
-        if row["data"] is not None:
-            pieces.append(row["data"])
-        elif row["children"] is not None:
-            pieces.extend(_pieces(db, *identity.keys_of(identity.from_ewkb(row["children"])).T.tolist()))
-        else:
-            raise errors.AtomMissing(f"atom {tuple(place)} is missing")
-    return pieces
+def _pieces(db: Any, places: Sequence[Sequence[int]]) -> Iterator[bytes]:
+    for at in range(0, len(places), ATOMS_A_QUERY):
+        some = places[at : at + ATOMS_A_QUERY]
+        rows = query(db, "select data, children from hartonomous._atom_get($1, $2, $3) order by ord",
+                     *(("bigint[]", list(column)) for column in zip(*some, strict=True)))
+        for row, place in zip(rows, some, strict=True):
+            if row["data"] is not None:
+                yield row["data"]
+            elif row["children"] is not None:
+                children: Any = identity.keys_of(identity.from_ewkb(row["children"]))
+                yield from _pieces(db, children.tolist())
+            else:
+                raise errors.AtomMissing(f"atom {tuple(place)} is missing")
