@@ -82,6 +82,21 @@ def test_policies(dsn):
     cli.run(dsn, "models", "list")
 
 
+def test_limits(dsn):
+    """Put, listed, in force, dropped."""
+    put = cli.run(dsn, "limits", "put", "1", "3600", "--tenant", "1", "--operation", "model_read", "--json")
+    limit = json.loads(put.stdout)["rate_limit_id"]
+    (listed,) = cli.lines(dsn, "limits", "list", "--tenant", "1")
+    assert (listed["rate_limit_id"], listed["units"], listed["per"], listed["burst"]) == (limit, 1, 3600.0, 1)
+    assert "1:00:00" in cli.run(dsn, "limits", "list").stdout
+    cli.run(dsn, "models", "list")
+    error = cli.run(dsn, "models", "list", code=1).stderr
+    assert "rate limit of 1 units per 01:00:00 for model_read is reached" in error and "retry after 3" in error
+    cli.run(dsn, "limits", "drop", limit)
+    assert cli.run(dsn, "limits", "list", "--json").stdout == ""
+    cli.run(dsn, "models", "list")
+
+
 def test_no_server(tmp_path):
     dsn = f"host={tmp_path} dbname=nothing user=nobody"
     error = cli.run(dsn, "models", "list", code=1).stderr

@@ -78,3 +78,11 @@ def test_texts_that_postgresql_cannot_hold():
     assert isinstance(nul, errors.InvalidContent)
     with pytest.raises(errors.InvalidContent, match="lone surrogate at character 1"), errors.translated():
         "a\ud800".encode()
+
+
+@pytest.mark.parametrize(
+    ("detail", "seconds"),
+    [("retry after 1.234 s", 1.234), ("retry after 86400.000 s", 86400.0), (None, 0.0), ("x", 0.0)],
+)
+def test_a_throttle_says_when_to_come_back(detail, seconds):
+    assert raised(psycopg.Error, "rate limit is reached", "ZH004", detail).retry_after == seconds
