@@ -2,7 +2,7 @@ create or replace function hartonomous.atom_identity(
     content bytea, modality text default 'binary', tenant_id int default 0,
     out h_xy bigint, out h_yz bigint, out h_zm bigint, out content_hash bytea,
     out x bigint, out y bigint, out z bigint, out m bigint)
-language plpgsql stable strict parallel safe
+language plpgsql stable strict parallel safe security definer
 set search_path = pg_catalog, pg_temp as $$
 begin
     select i.h_xy, i.h_yz, i.h_zm, i.content_hash, i.x, i.y, i.z, i.m

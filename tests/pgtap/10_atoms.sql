@@ -19,6 +19,7 @@ select throws_ok('select hartonomous.hilbert_encode(0, 2147483648)', '22003');
 select throws_ok('select hartonomous.hilbert_decode(-1)', '22003');
 select throws_ok('select hartonomous.hilbert_decode(4611686018427387904)', '22003');
 
+set local role rita;
 -- identity: x and y place by modality, first bytes and length; z and m are the first eight bytes of SHA-256, a bit dropped of each half
 select results_eq(
     $$select x, y, z, m from hartonomous.atom_identity('hello', 'text')$$,
@@ -33,6 +34,7 @@ select results_ne($$select z, m from hartonomous.atom_identity('hello', 'text', 
                   'private content of two tenants lies at two places');
 select is((hartonomous.atom_identity(null)).h_xy, null);
 select throws_ok($$select hartonomous.atom_identity('a', 'smell')$$, '22023', 'unknown modality ''smell''');
+reset role;
 
 -- ingest and content
 set local role ann;
