@@ -81,7 +81,7 @@ begin
     -- a document goes with its passages, but for those that stand elsewhere too
     perform hartonomous._document_retire(tenant, d.document_uri, '{}', '{}')
     from (select s.document_uri from hartonomous.artifact_source as s
-          where s.artifact_id = artifact_delete.artifact_id and s.document_uri is not null and s.position is null
+          where s.tenant_id = tenant and s.artifact_id = artifact_delete.artifact_id and s.document_uri is not null and s.position is null
           order by s.document_uri) as d;
 end
 $$;
@@ -103,7 +103,7 @@ begin
         return;
     end if;
     select coalesce(array_agg(r.document_uri), '{}') into documents from hartonomous.artifact_source_removed as r
-    where r.artifact_id = artifact_restore.artifact_id and r.removed_at = gone and r.position is null and r.document_uri is not null;
+    where r.tenant_id = tenant and r.artifact_id = artifact_restore.artifact_id and r.removed_at = gone and r.position is null and r.document_uri is not null;
     with back as (
         delete from hartonomous.artifact_source_removed as r
         where r.tenant_id = tenant and r.removed_at = gone
@@ -114,11 +114,11 @@ begin
         overriding system value
         select b.artifact_source_id, b.tenant_id, b.artifact_id, b.source_uri, b.document_uri, b.position, b.metadata, b.created_at
         from back as b order by b.artifact_id, b.source_uri
-        on conflict (artifact_id, source_uri) do nothing
+        on conflict (tenant_id, artifact_id, source_uri) do nothing
         returning artifact_id
     )
     update hartonomous.artifact as a set deleted_at = null, updated_at = now()
-    where a.deleted_at = gone
+    where a.tenant_id = tenant and a.deleted_at = gone
       and (a.artifact_id = artifact_restore.artifact_id or a.artifact_id in (select s.artifact_id from stands as s));
 exception when unique_violation then
     raise exception 'content of artifact % was ingested again since it was deleted', artifact_restore.artifact_id
@@ -144,7 +144,7 @@ begin
     from unnest(artifact_ids) with ordinality as i (artifact_id, ord)
     join hartonomous.artifact as a on a.artifact_id = i.artifact_id and a.tenant_id in (0, tenant) and a.deleted_at is null
     join hartonomous.modality as m on m.modality = a.modality
-    left join hartonomous.artifact_source as s on s.artifact_id = a.artifact_id
+    left join hartonomous.artifact_source as s on s.tenant_id = a.tenant_id and s.artifact_id = a.artifact_id
     order by i.ord, s.source_uri;
 end
 $$;
@@ -156,7 +156,7 @@ language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
     select s.artifact_id
-    from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
+    from hartonomous.artifact_source as s join hartonomous.artifact as a using (tenant_id, artifact_id)
     where s.tenant_id = _document_current.tenant_id and s.document_uri = _document_current.document_uri
       and s.source_uri = _document_current.document_uri and s.position is null and a.deleted_at is null;
 end;

@@ -211,7 +211,7 @@ begin
     from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata, _source_put.positions)
          with ordinality as i (artifact_id, source_uri, metadata, position, ord)
     order by i.artifact_id, i.source_uri, i.ord
-    on conflict (artifact_id, source_uri) do update
+    on conflict (tenant_id, artifact_id, source_uri) do update
     set metadata = excluded.metadata, document_uri = excluded.document_uri, position = excluded.position
     where (s.document_uri is null or excluded.document_uri is not null)  -- a document's occurrence stays the document's
       and (s.metadata, s.document_uri, s.position) is distinct from (excluded.metadata, excluded.document_uri, excluded.position);
@@ -244,11 +244,12 @@ begin
 
     -- lock first, judge after; what another transaction holds by _artifact_put is being taken up by it and stays
     select array_agg(l.artifact_id) into gone
-    from (select a.artifact_id from hartonomous.artifact as a where a.artifact_id = any (gone)
+    from (select a.artifact_id from hartonomous.artifact as a
+          where a.tenant_id = _document_retire.tenant_id and a.artifact_id = any (gone)
           order by a.artifact_id for no key update skip locked) as l;
     update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
-    where a.artifact_id = any (gone) and a.deleted_at is null
-      and not exists (select from hartonomous.artifact_source as s where s.artifact_id = a.artifact_id);
+    where a.tenant_id = _document_retire.tenant_id and a.artifact_id = any (gone) and a.deleted_at is null
+      and not exists (select from hartonomous.artifact_source as s where s.tenant_id = a.tenant_id and s.artifact_id = a.artifact_id);
     get diagnostics retired = row_count;
     return retired;
 end

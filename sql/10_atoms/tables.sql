@@ -47,7 +47,7 @@ end
 $$;
 
 create table hartonomous.artifact (
-    artifact_id    bigint primary key,
+    artifact_id    bigint not null,
     tenant_id      int not null references hartonomous.tenant,
     modality       smallint not null references hartonomous.modality,
     subtype        text,
@@ -60,7 +60,9 @@ create table hartonomous.artifact (
     semantics      jsonb not null default '{}',
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now(),
-    deleted_at     timestamptz
+    deleted_at     timestamptz,
+    -- no index finds an id without its tenant: what another tenant has must take no longer to refuse than what nobody has
+    primary key (tenant_id, artifact_id)
 );
 select hartonomous._opaque_ids('hartonomous.artifact', 'artifact_id');
 comment on table hartonomous.artifact is
@@ -72,13 +74,14 @@ create index on hartonomous.artifact (tenant_id, created_at);
 create table hartonomous.artifact_source (
     artifact_source_id bigint not null,
     tenant_id    int not null references hartonomous.tenant,
-    artifact_id  bigint not null references hartonomous.artifact on delete cascade,
+    artifact_id  bigint not null,
     source_uri   text not null check (octet_length(source_uri) <= 2000),
     document_uri text,
     position     int,
     metadata     jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at   timestamptz not null default now(),
-    primary key (artifact_id, source_uri)
+    primary key (tenant_id, artifact_id, source_uri),
+    foreign key (tenant_id, artifact_id) references hartonomous.artifact on delete cascade
 );
 select hartonomous._opaque_ids('hartonomous.artifact_source', 'artifact_source_id');
 comment on table hartonomous.artifact_source is
@@ -92,7 +95,7 @@ create table hartonomous.artifact_source_removed (
 );
 comment on table hartonomous.artifact_source_removed is
 'Occurrences taken away by artifact_delete or by a new version of their document; artifact_restore puts those of its artifact back.';
-create index on hartonomous.artifact_source_removed (artifact_id);
+create index on hartonomous.artifact_source_removed (tenant_id, artifact_id);
 create index on hartonomous.artifact_source_removed (tenant_id, document_uri);
 
 create table hartonomous.ingestion_log (

@@ -9,7 +9,7 @@ left join lateral (
             from jsonb_array_elements_text(case when jsonb_typeof(o.metadata -> 'heading_path') = 'array'
                                                 then o.metadata -> 'heading_path' else '[]' end) with ordinality as h (part, ord)) as heading
     from hartonomous.artifact_source as o
-    where o.artifact_id = a.artifact_id
+    where o.tenant_id = a.tenant_id and o.artifact_id = a.artifact_id
     order by o.source_uri collate "C"
     limit 1) as s on true
 where a.deleted_at is null and a.canonical_text is not null;

@@ -55,7 +55,8 @@ language sql stable parallel safe
 begin atomic
     select t.artifact_id, hartonomous._embedding_input(t.heading, t.body)
     from hartonomous.artifact_text as t
-    left join hartonomous.atom_embedding as e on e.artifact_id = t.artifact_id and e.model_id = _embedding_stale.model_id
+    left join hartonomous.atom_embedding as e
+      on e.tenant_id = t.tenant_id and e.artifact_id = t.artifact_id and e.model_id = _embedding_stale.model_id
     where t.tenant_id = _embedding_stale.tenant_id
       and e.input_hash is distinct from sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8'));
 end;
@@ -134,7 +135,7 @@ begin
         from unnest(_embedding_put.artifact_ids, _embedding_put.images, _embedding_put.input_hashes, _embedding_put.x,
                     _embedding_put.y, _embedding_put.z) as i (artifact_id, image, input_hash, x, y, z)
         order by i.artifact_id
-        on conflict (artifact_id, model_id) do update
+        on conflict (tenant_id, artifact_id, model_id) do update
         set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash,
             inference_request_id = excluded.inference_request_id, created_at = excluded.created_at
         where e.input_hash <> excluded.input_hash

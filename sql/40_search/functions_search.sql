@@ -86,8 +86,8 @@ begin
     return query
     with nearest as (
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) search_vector.query as distance
-        from hartonomous.atom_embedding as e join hartonomous.artifact as a on a.artifact_id = e.artifact_id
-        where e.tenant_id in (0, tenant) and e.model_id = target and a.deleted_at is null
+        from hartonomous.atom_embedding as e join hartonomous.artifact as a on a.tenant_id = e.tenant_id and a.artifact_id = e.artifact_id
+        where e.tenant_id in (0, tenant) and a.tenant_id in (0, tenant) and e.model_id = target and a.deleted_at is null
           and (wanted = '{}' or hartonomous._filter_match(a, wanted))
         order by distance, e.artifact_id
         limit search_vector.k
@@ -96,10 +96,10 @@ begin
            hartonomous._mask_text(masked, hartonomous._snippet(a.canonical_text)),
            case when count(*) over () < search_vector.k then 'short' else 'exact' end
     from nearest as n
-    join hartonomous.artifact as a on a.artifact_id = n.artifact_id
+    join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = n.artifact_id
     left join lateral (
         select o.source_uri from hartonomous.artifact_source as o
-        where o.artifact_id = n.artifact_id and hartonomous._occurrence_match(o, wanted)
+        where o.tenant_id = a.tenant_id and o.artifact_id = n.artifact_id and hartonomous._occurrence_match(o, wanted)
         order by o.source_uri collate "C" limit 1) as s on true
     order by n.distance, n.artifact_id;
 end
@@ -127,5 +127,6 @@ return (_filter_match.filter ->> 'modality' is null
         or (_filter_match.artifact).created_at < (_filter_match.filter ->> 'created_before')::timestamptz)
    and (not _filter_match.filter ?| array['source_uri_prefix', 'metadata']
         or exists (select from hartonomous.artifact_source as o
-                   where o.artifact_id = (_filter_match.artifact).artifact_id and hartonomous._occurrence_match(o, _filter_match.filter)));
+                   where o.tenant_id = (_filter_match.artifact).tenant_id and o.artifact_id = (_filter_match.artifact).artifact_id
+                     and hartonomous._occurrence_match(o, _filter_match.filter)));
 comment on function hartonomous._filter_match(hartonomous.artifact, jsonb) is 'Whether an artifact satisfies a filter.';

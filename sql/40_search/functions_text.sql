@@ -7,12 +7,14 @@ begin atomic
         select e.artifact_id, o.artifact_source_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction) as similarity,
                hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id) as document
         from hartonomous.atom_embedding as e
-        join hartonomous.artifact as a on a.artifact_id = e.artifact_id
-        join hartonomous.artifact_source as o on o.artifact_id = e.artifact_id
-        where e.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id and a.deleted_at is null
+        join hartonomous.artifact as a on a.tenant_id = e.tenant_id and a.artifact_id = e.artifact_id
+        join hartonomous.artifact_source as o on o.tenant_id = e.tenant_id and o.artifact_id = e.artifact_id
+        where e.tenant_id in (0, _search_text.tenant) and a.tenant_id in (0, _search_text.tenant)
+          and o.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id and a.deleted_at is null
           and (_search_text.filter = '{}' or o.artifact_source_id in (  -- apart, so that whole rows are read for a filter only
               select n.artifact_source_id
-              from hartonomous.artifact as m join hartonomous.artifact_source as n on n.artifact_id = m.artifact_id
+              from hartonomous.artifact as m
+              join hartonomous.artifact_source as n on n.tenant_id = m.tenant_id and n.artifact_id = m.artifact_id
               where m.tenant_id in (0, _search_text.tenant)
                 and hartonomous._filter_match(m, _search_text.filter) and hartonomous._occurrence_match(n, _search_text.filter)))
     ), posting as materialized (
@@ -54,7 +56,8 @@ begin atomic
     ), best as (
         select distinct on (s.artifact_id) s.artifact_id, s.score, o.source_uri
         from spread as s
-        join hartonomous.artifact_source as o on o.artifact_id = s.artifact_id and o.artifact_source_id = s.artifact_source_id
+        join hartonomous.artifact_source as o
+          on o.tenant_id in (0, _search_text.tenant) and o.artifact_id = s.artifact_id and o.artifact_source_id = s.artifact_source_id
         order by s.artifact_id, s.score desc, o.source_uri collate "C"
     )
     select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text.k;
@@ -102,7 +105,7 @@ begin
            hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),
            case when count(*) over () < search.k then 'short' else 'exact' end
     from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}')) as s
-    join hartonomous.artifact as a on a.artifact_id = s.artifact_id
+    join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = s.artifact_id
     order by s.score desc, s.artifact_id;
 end
 $$;

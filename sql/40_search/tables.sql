@@ -1,7 +1,7 @@
 create table hartonomous.atom_embedding (
     atom_embedding_id bigint primary key,
     tenant_id   int not null references hartonomous.tenant,
-    artifact_id bigint not null references hartonomous.artifact on delete cascade,
+    artifact_id bigint not null,
     model_id    bigint not null references hartonomous.model,
     inference_request_id bigint,
     embedding   @extschema:vector@.vector not null,
@@ -12,7 +12,8 @@ create table hartonomous.atom_embedding (
     bucket_z    int generated always as (floor((@extschema:postgis@.st_z(place) + 1) * 8)::int) stored,
     input_hash  bytea not null,
     created_at  timestamptz not null default now(),
-    unique (artifact_id, model_id)
+    unique (tenant_id, artifact_id, model_id),
+    foreign key (tenant_id, artifact_id) references hartonomous.artifact on delete cascade
 );
 select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is

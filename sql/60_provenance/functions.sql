@@ -52,7 +52,7 @@ begin
         ) as n (node_type, node_id, relation)
         where r.depth < _trace.max_depth
     )
-    select r.*, hartonomous._node_detail(r.node_type, r.node_id) from reached as r
+    select r.*, hartonomous._node_detail(_trace.tenant_id, r.node_type, r.node_id) from reached as r
     order by r.depth, r.relation, r.node_type, r.node_id, r.via;
 end
 $$;
@@ -73,7 +73,7 @@ end
 $$;
 comment on function hartonomous._trace_check(int, bigint, int, timestamptz) is 'Checks the arguments that lineage and impact share.';
 
-create or replace function hartonomous._node_detail(node_type text, node_id bigint) returns jsonb
+create or replace function hartonomous._node_detail(tenant_id int, node_type text, node_id bigint) returns jsonb
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -82,12 +82,12 @@ begin atomic
             'source_uri', s.source_uri, 'title', s.metadata -> 'title', 'heading_path', s.metadata -> 'heading_path',
             'subtype', a.subtype, 'sha256', encode(a.content_hash, 'hex'), 'bytes', a.content_length, 'deleted_at', a.deleted_at))
         from hartonomous.artifact as a
-        left join hartonomous.artifact_source as s on s.artifact_id = a.artifact_id
-        where a.artifact_id = _node_detail.node_id
+        left join hartonomous.artifact_source as s on s.tenant_id = a.tenant_id and s.artifact_id = a.artifact_id
+        where a.tenant_id in (0, _node_detail.tenant_id) and a.artifact_id = _node_detail.node_id
         order by s.source_uri collate "C" limit 1)
     else (
         select n.detail || jsonb_build_object('created_at', n.created_at)
         from hartonomous.graph_node as n
         where n.node_type = _node_detail.node_type and n.node_id = _node_detail.node_id) end;
 end;
-comment on function hartonomous._node_detail(text, bigint) is 'What is known of a node: an artifact''s first occurrence and hash, or the detail kept with the node.';
+comment on function hartonomous._node_detail(int, text, bigint) is 'What is known of a node: an artifact''s first occurrence and hash, or the detail kept with the node.';
