@@ -19,4 +19,4 @@ def test_every_answer_is_the_models(server, template, seed):
             visibility.play(world, number, sessions=16, turns=4, steps=20)
         world.close()
         assert world.differences == []
-        print(f"seed {seed}: {world.calls} calls, {world.answers} answers compared")
+        print(f" seed {seed}: {world.calls} calls, {world.answers} answers compared")
