@@ -6,7 +6,9 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import psycopg
 from psycopg import Connection, Cursor, IsolationLevel
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from hartonomous.errors import translated
@@ -101,7 +103,20 @@ class Caller:
             cursor = self.connection.cursor(binary=True, row_factory=rows)
             if self._api_key is None or self._depth:
                 return cursor.execute(text, arguments)
-            with self.connection.pipeline():  # up to its end one implicit transaction, sent at once
-                self._authenticate()
-                cursor.execute(text, arguments)
+            try:
+                with self.connection.pipeline():  # up to its end one implicit transaction, sent at once
+                    self._authenticate()
+                    cursor.execute(text, arguments)
+            except psycopg.Error:
+                self._forget_prepared()
+                raise
             return cursor
+
+    def _forget_prepared(self) -> None:
+        """After an error the server skips what follows in a pipeline, and has not prepared what psycopg thinks it has.
+
+        A rolled back transaction makes psycopg forget.
+        """
+        if self.connection.info.transaction_status == TransactionStatus.IDLE:
+            with self.connection.transaction(force_rollback=True):
+                pass
