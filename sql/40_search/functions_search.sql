@@ -84,12 +84,16 @@ begin
     end if;
     perform hartonomous._dimensions_check(target, query);
     return query
-    with nearest as (
+    -- each by itself, as in _search_text
+    with embedded as materialized (
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) search_vector.query as distance
-        from hartonomous.atom_embedding as e join hartonomous.artifact as a on a.tenant_id = e.tenant_id and a.artifact_id = e.artifact_id
-        where e.tenant_id in (0, tenant) and a.tenant_id in (0, tenant) and e.model_id = target and a.deleted_at is null
-          and (wanted = '{}' or hartonomous._filter_match(a, wanted))
-        order by distance, e.artifact_id
+        from hartonomous.atom_embedding as e where e.tenant_id in (0, tenant) and e.model_id = target
+    ), live as materialized (
+        select a.artifact_id from hartonomous.artifact as a
+        where a.tenant_id in (0, tenant) and a.deleted_at is null and (wanted = '{}' or hartonomous._filter_match(a, wanted))
+    ), nearest as (
+        select e.artifact_id, e.distance from embedded as e join live as l on l.artifact_id = e.artifact_id
+        order by e.distance, e.artifact_id
         limit search_vector.k
     )
     select n.artifact_id, case when not masked then (1 - n.distance)::real end, hartonomous._mask_text(masked, s.source_uri),

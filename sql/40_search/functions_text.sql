@@ -3,20 +3,29 @@ create or replace function hartonomous._search_text(
 returns table (artifact_id bigint, score double precision, source_uri text)
 language sql stable parallel restricted
 begin atomic
-    with candidate as materialized (
-        select e.artifact_id, o.artifact_source_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction) as similarity,
-               hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id) as document
+    -- each by itself: the planner takes the tenants of two tables for unrelated and would expect hardly a row of their join
+    with embedded as materialized (
+        select e.artifact_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction) as similarity
         from hartonomous.atom_embedding as e
-        join hartonomous.artifact as a on a.tenant_id = e.tenant_id and a.artifact_id = e.artifact_id
-        join hartonomous.artifact_source as o on o.tenant_id = e.tenant_id and o.artifact_id = e.artifact_id
-        where e.tenant_id in (0, _search_text.tenant) and a.tenant_id in (0, _search_text.tenant)
-          and o.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id and a.deleted_at is null
+        where e.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id
+    ), live as materialized (
+        select a.artifact_id from hartonomous.artifact as a
+        where a.tenant_id in (0, _search_text.tenant) and a.deleted_at is null
+    ), occurrence as materialized (
+        select o.artifact_id, o.artifact_source_id, hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id) as document
+        from hartonomous.artifact_source as o
+        where o.tenant_id in (0, _search_text.tenant)
           and (_search_text.filter = '{}' or o.artifact_source_id in (  -- apart, so that whole rows are read for a filter only
               select n.artifact_source_id
               from hartonomous.artifact as m
               join hartonomous.artifact_source as n on n.tenant_id = m.tenant_id and n.artifact_id = m.artifact_id
               where m.tenant_id in (0, _search_text.tenant)
                 and hartonomous._filter_match(m, _search_text.filter) and hartonomous._occurrence_match(n, _search_text.filter)))
+    ), candidate as materialized (
+        select e.artifact_id, o.artifact_source_id, e.similarity, o.document
+        from embedded as e
+        join live as l on l.artifact_id = e.artifact_id
+        join occurrence as o on o.artifact_id = e.artifact_id
     ), posting as materialized (
         select w.lexeme, a.artifact_id
         from unnest(_search_text.words) as w (lexeme)
