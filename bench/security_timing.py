@@ -87,7 +87,7 @@ def compare(tenant: psycopg.Connection[Any], verb: str, foreign: list[str], miss
         "us": middle,
         "p": p,
         "n": SAMPLES,
-        "detail": f"{middle[0]:.1f} us foreign, {middle[1]:.1f} missing, p {p:.1g}: {'differs' if differs else 'the same'}",
+        "detail": f"{middle[0]:.1f} us foreign, {middle[1]:.1f} missing, p {p:.1g}: {'other' if differs else 'same'}",
     }
 
 

@@ -10,7 +10,8 @@ where c.contype = 'f' and c.confrelid in (select t.relation from hartonomous.ten
   and not exists (select from hartonomous.tenant_table as t where t.relation = c.conrelid)
   and not (select r.relispartition from pg_class as r where r.oid = c.conrelid);
 select is_empty('select * from unregistered', 'a table that refers to tenants'' rows is registered');
-create table hartonomous.note (note_id int primary key, artifact_id bigint references hartonomous.artifact);
+alter table hartonomous.artifact add unique (artifact_id);
+create table hartonomous.note (note_id int primary key, artifact_id bigint references hartonomous.artifact (artifact_id));
 select results_eq('select relation::text from unregistered', array['hartonomous.note'], 'one that is not is found');
 alter table hartonomous.note add column tenant_id int not null references hartonomous.tenant;
 insert into hartonomous.tenant_table (relation) values ('hartonomous.note');

@@ -167,7 +167,8 @@ def errors_of_conditions(session: Session, victim: Victim) -> bool:
     return False
 
 
-@attack("grant references on hartonomous.artifact to public")
+@attack("alter table hartonomous.artifact add unique (artifact_id);"
+        "grant references on hartonomous.artifact to public")  # fmt: skip
 def a_foreign_key_as_an_oracle(session: Session, victim: Victim) -> bool:
     session.plain("create table attack.guess (id bigint references hartonomous.artifact (artifact_id))")
     with session.acting() as connection:
