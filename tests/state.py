@@ -39,6 +39,7 @@ LOGICAL = {
     "tenant": "select tenant_id, name from hartonomous.tenant",
     "tenant_role": "select role_name, tenant_id from hartonomous.tenant_role",
     "api_key": "select tenant_id, label, scopes, secret_hash, expires_at is null as lasting from hartonomous.api_key",
+    "secret": "select tenant_id, name, key_version from hartonomous.secret",
     "jwt_issuer": "select issuer, audience, jwks, tenant_claim, scopes from hartonomous.jwt_issuer",
     "access_policy": "select tenant_id, ordinal, effect, operation, condition, label from hartonomous.access_policy",
     "rate_limit": "select tenant_id, operation, per_key, units, per, burst from hartonomous.rate_limit",

@@ -63,6 +63,7 @@ REACTIONS = {
     "NotPermitted": "act as a role that has the right, or leave public things to those who publish them",
     "NotAuthenticated": "check the key or token; an administrator makes keys with `hartonomous keys create`",
     "RateLimited": "wait for the time that the detail names (`retry_after` in the client), then repeat the call",
+    "SecretUnavailable": "have the key file set up or restored as the hint says; `hartonomous doctor` checks it",
     "ArtifactNotFound": "look the artifact up with `search`; one that was deleted comes back with `artifact_restore`",
     "InvalidContent": "store what is not text with `ingest`, as bytes",
     "DocumentMalformed": "give the format that the document has, or ingest it as text",

@@ -24,6 +24,7 @@ init() {
         echo "include 'hartonomous.conf'" >>"$PGDATA.new/postgresql.conf"
         mv "$PGDATA.new" "$PGDATA"
     fi
+    [ -e /data/secret.keys ] || (umask 077 && echo "1:$(od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n')" >/data/secret.keys)
     cp "$here/postgresql.conf" "$PGDATA/hartonomous.conf"
     unset HARTONOMOUS_PASSWORD
 }

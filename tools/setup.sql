@@ -5,6 +5,8 @@ create extension if not exists pg_cron;
 select 'create database hartonomous' where not exists (select from pg_database where datname = 'hartonomous') \gexec
 -- the server forgets commit times when it freezes rows
 select cron.schedule_in_database('hartonomous: commit times', '17 * * * *', 'select hartonomous.transaction_time_resolve()', 'hartonomous');
+-- refusals go from the spool to the audit log, and its entries under a seal
+select cron.schedule_in_database('hartonomous: audit', '* * * * *', 'select hartonomous.audit_collect(); select hartonomous.audit_seal()', 'hartonomous');
 \connect hartonomous
 set client_min_messages = warning;
 create extension if not exists pg_stat_statements;

@@ -20,11 +20,13 @@ RECOMMENDED = (
     "maintenance_work_mem",
     "shared_buffers",
     "preload ",
+    "key file",
 )
 EXTENSIONS = {
     "plpython3u": "install postgresql-plpython3-17 on the server; managed clouds forbid it",
     "vector": "install postgresql-17-pgvector on the server",
     "postgis": "install postgresql-17-postgis-3 on the server",
+    "pgcrypto": "install postgresql-contrib on the server",
     "hartonomous": "on the server: make install PG_CONFIG=/path/to/pg_config",
 }
 

@@ -67,6 +67,12 @@ class RateLimited(Error):
         return float(found[1]) if found else 0.0
 
 
+class SecretUnavailable(Error):
+    """secret cannot be encrypted or decrypted"""
+
+    sqlstate = "ZH005"
+
+
 class ArtifactNotFound(Error):
     """no such artifact"""
 

@@ -85,6 +85,30 @@ class ApiKey:
 
 
 @dataclass(frozen=True)
+class AuditEntry:
+    audit_id: int
+    at: datetime
+    tenant_id: int | None
+    operation: str
+    result: str
+    sqlstate: str | None
+    role_name: str | None
+    session_name: str | None
+    key_id: int | None
+    client_addr: Any
+    backend_pid: int | None
+    application_name: str | None
+    detail: Any
+
+
+@dataclass(frozen=True)
+class AuditFault:
+    audit_id: int | None
+    seal_id: int | None
+    fault: str
+
+
+@dataclass(frozen=True)
 class AuditHead:
     """Head of the chain of seals, and how many entries were sealed just now; keep the head elsewhere."""
 
@@ -119,6 +143,14 @@ class RateLimit:
     per: timedelta
     burst: int
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class SecretInfo:
+    name: str
+    key_version: int
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,12 @@ class RateLimited(Error):
     sqlstate = "ZH004"
 
 
+class SecretUnavailable(Error):
+    """secret cannot be encrypted or decrypted"""
+
+    sqlstate = "ZH005"
+
+
 class ArtifactNotFound(Error):
     """no such artifact"""
 

@@ -18,21 +18,26 @@ end;
 comment on function hartonomous._audit_hash(hartonomous.audit_log) is 'Hash of an entry, which holds before and after it is pseudonymised.';
 
 create or replace function hartonomous._audit_entry(operation text, tenant_id int, result text, code text, detail jsonb) returns jsonb
-language sql volatile parallel restricted
-set search_path = pg_catalog, pg_temp
-begin atomic
-    select jsonb_build_object(
+language plpgsql volatile parallel restricted  -- as SQL it would be planned anew for each entry
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return jsonb_build_object(
         'entry_id', gen_random_uuid(), 'at', clock_timestamp(), 'tenant_id', _audit_entry.tenant_id, 'operation', _audit_entry.operation,
         'result', _audit_entry.result, 'sqlstate', _audit_entry.code, 'role_name', hartonomous._caller(), 'session_name', session_user,
-        'key_id', (select c.key_id from hartonomous._context() as c), 'client_addr', inet_client_addr(), 'backend_pid', pg_backend_pid(),
+        'key_id', (hartonomous._context()).key_id, 'client_addr', inet_client_addr(), 'backend_pid', pg_backend_pid(),
         'application_name', current_setting('application_name'), 'detail', _audit_entry.detail);
-end;
+end
+$$;
 comment on function hartonomous._audit_entry(text, int, text, text, jsonb) is 'An entry of the audit log for what happens now.';
 
 create or replace function hartonomous._audit_append(entries jsonb[]) returns bigint
-language sql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp
-begin atomic
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    added bigint;
+begin
     with entry as (
         select e.*, t.tenant_id is not null or e.tenant_id is null as kept
         from unnest(_audit_append.entries) as j (entry)
@@ -53,8 +58,10 @@ begin atomic
     ), unsealed as (
         insert into hartonomous.audit_unsealed (audit_id) select a.audit_id from appended as a
     )
-    select count(*) from appended;
-end;
+    select count(*) into added from appended;
+    return added;
+end
+$$;
 comment on function hartonomous._audit_append(jsonb[]) is 'Appends entries that the audit log does not have yet; returns how many.';
 
 create or replace function hartonomous._audit_spool(database oid, line text) returns boolean
@@ -96,8 +103,10 @@ comment on function hartonomous._audit_spool_remove(oid, text) is 'Removes a fil
 create or replace function hartonomous._audit_keep(entry jsonb) returns void
 language plpgsql volatile parallel restricted
 set search_path = pg_catalog, pg_temp as $$
+declare
+    database constant oid := (select d.oid from pg_database as d where d.datname = current_database());
 begin
-    if not hartonomous._audit_spool((select d.oid from pg_database as d where d.datname = current_database()), entry::text) then
+    if not hartonomous._audit_spool(database, entry::text) then
         raise log 'hartonomous audit: entry % is in this log only', entry ->> 'entry_id';
     end if;
 end
@@ -132,20 +141,40 @@ $$;
 comment on function hartonomous._audit_spooled(text, int, jsonb) is
 'Records a call that succeeds outside of its transaction, from functions that are not volatile.';
 
-create or replace function hartonomous._audit_refusal(operation text, tenant_id int, code text, detail jsonb) returns void
-language plpgsql volatile parallel restricted
+create or replace function hartonomous._audit_repeated(kind text) returns bigint
+language plpython3u volatile parallel restricted
 set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.tenants import audit_spool
+return audit_spool.repeated(kind)
+$$;
+comment on function hartonomous._audit_repeated(text) is
+'How many refusals of a kind this backend left out since it recorded one; NULL when that is less than a second ago.';
+
+create or replace function hartonomous._audit_refusal(operation text, tenant_id int, code text, detail jsonb) returns boolean
+language plpgsql volatile parallel restricted
+set search_path = pg_catalog, pg_temp
+set client_min_messages = error as $$  -- neither log lines nor plans to whoever is refused
 #variable_conflict use_column
 declare
-    entry constant jsonb := hartonomous._audit_entry(_audit_refusal.operation, _audit_refusal.tenant_id, 'refused', _audit_refusal.code,
-                                                     _audit_refusal.detail);
+    left_out bigint := 0;
+    entry    jsonb;
 begin
+    if code = 'ZH004' then  -- whoever is throttled may repeat it thousands of times a second
+        left_out := hartonomous._audit_repeated(concat_ws(' ', tenant_id, operation));
+        if left_out is null then
+            return false;
+        end if;
+    end if;
+    entry := hartonomous._audit_entry(_audit_refusal.operation, _audit_refusal.tenant_id, 'refused', _audit_refusal.code,
+        _audit_refusal.detail || case when left_out > 0 then jsonb_build_object('left_out', left_out) else '{}' end);
     raise log 'hartonomous audit: %', entry;
     perform hartonomous._audit_keep(entry);
+    return true;
 end
 $$;
 comment on function hartonomous._audit_refusal(text, int, text, jsonb) is
-'Records a refusal in the server log and outside of the transaction, which the error that follows will abort.';
+'Records a refusal in the server log and outside of the transaction, which the error that follows will abort. Call it in an assignment or a condition: PERFORM is a query, whose plan, with detail in it, a session may have printed. False when it was left out: of refusals by throttles a backend records one a second for each tenant and operation; the next one says how many were left out.';
 
 create or replace function hartonomous._refuse(
     operation text, tenant_id int, code text, message text, hint text, detail text default null) returns void
@@ -166,7 +195,8 @@ comment on function hartonomous._refuse(text, int, text, text, text, text) is
 
 create or replace function hartonomous.audit_collect() returns bigint
 language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set client_min_messages = error as $$  -- whoever may collect need not read the log
 declare
     database constant oid := (select d.oid from pg_database as d where d.datname = current_database());
     -- what a transaction without id sees, others have committed

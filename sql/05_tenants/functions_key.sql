@@ -118,9 +118,11 @@ begin
     -- one answer for whatever is wrong: it must not tell which keys exist
     if (held.secret_hash = hash and authenticate.api_key = concat('hk_', held.key_id, '_', secret) and held.revoked_at is null
         and (held.expires_at is null or held.expires_at > clock_timestamp())) is not true then
-        perform hartonomous._audit_refusal('authenticate', held.tenant_id, 'ZH003', jsonb_build_object('key_id', id, 'reason', case
+        if hartonomous._audit_refusal('authenticate', held.tenant_id, 'ZH003', jsonb_build_object('key_id', id, 'reason', case
             when held.key_id is null then 'no such key' when held.revoked_at is not null then 'revoked'
-            when held.expires_at <= clock_timestamp() then 'expired' else 'wrong secret' end));
+            when held.expires_at <= clock_timestamp() then 'expired' else 'wrong secret' end)) then
+            null;  -- no PERFORM: the session may have the plan of a query printed, with the reason in it
+        end if;
         raise exception 'key is not valid' using errcode = 'ZH003',
             hint = 'it may be mistyped, expired or revoked; an administrator makes keys with hartonomous.api_key_create';
     end if;

@@ -31,14 +31,14 @@ return keys.check(jwks)
 $$;
 comment on function hartonomous._jwks_check(jsonb) is 'Usable keys of a JSON Web Key Set; 22023 when there is none.';
 
-create or replace function hartonomous._jwt_verify(token text, out issuer text, out tenant text, out scope text)
+create or replace function hartonomous._jwt_verify(token text, out issuer text, out tenant text, out scope text, out refusal text)
 language plpython3u stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.security import jwks as keys
 return keys.verify(plpy, token)
 $$;
-comment on function hartonomous._jwt_verify(text) is 'Issuer, tenant claim and scope claim of a genuine, current token; ZH003 otherwise.';
+comment on function hartonomous._jwt_verify(text) is 'Issuer, tenant claim and scope claim of a genuine, current token; otherwise why it is refused.';
 
 create or replace function hartonomous.authenticate_jwt(token text) returns int
 language plpgsql volatile parallel unsafe security definer
@@ -54,8 +54,9 @@ begin
     if claims.scope is not null then
         granted := array(select unnest(granted) intersect select unnest(string_to_array(claims.scope, ' ')));
     end if;
-    if bound is null or granted = '{}' then
-        raise exception 'token is not valid' using errcode = 'ZH003', hint = 'its tenant is unknown or its scope grants neither read nor write';
+    if claims.refusal is not null or bound is null or granted = '{}' then
+        perform hartonomous._refuse('authenticate_jwt', bound, 'ZH003', 'token is not valid', 'an issuer trusted by hartonomous.jwt_issuer_put makes tokens',
+            coalesce(claims.refusal, 'its tenant is unknown or its scope grants neither read nor write'));
     end if;
     return hartonomous._context_bind(bound, null, granted);
 end

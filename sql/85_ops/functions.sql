@@ -38,6 +38,10 @@ begin atomic
     union all
     select e.item, e.ok, e.found, e.expected, e.hint from engine as e
     union all
+    select 'key file', k.fault is null, coalesce(k.fault, 'found'), 'a safe file of keys',
+           'secrets need it: hartonomous.secret_put says how to make one, docs/decisions/18-secrets.md how to keep it'
+    from (select hartonomous._key_file_fault()) as k (fault)
+    union all
     select 'tenant of ' || r.name, hartonomous.current_tenant() is not null, coalesce(hartonomous.current_tenant()::text, 'none'),
            'a tenant', format('select hartonomous.tenant_role_add(1, %L)', r.name)
     from (select hartonomous._caller()) as r (name);

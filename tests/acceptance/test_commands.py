@@ -184,3 +184,15 @@ def test_ctrl_c_leaves_no_half_of_a_file(dsn, connection, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[1].strip() == INTERRUPTED and process.returncode == 130
     assert not list(out.iterdir())
+
+
+def test_the_audit_log(dsn):
+    tenant = cli.lines(dsn, "tenants", "create", "audited")[0]["tenant_id"]
+    head = cli.lines(dsn, "audit", "seal")[0]["head"]
+    (entry,) = cli.lines(dsn, "audit", "list", "--tenant", tenant)
+    assert (entry["operation"], entry["result"], entry["detail"]) == ("tenant_create", "ok", {"name": "audited"})
+    assert "tenant_create" in cli.run(dsn, "audit", "list", "--since", entry["at"][:19]).stdout
+    assert cli.lines(dsn, "audit", "list", "--since", "2999-01-01") == []
+    assert cli.run(dsn, "audit", "verify", "--head", head).stdout == "the audit log is whole\n"
+    out = cli.run(dsn, "audit", "verify", "--head", "00", code=1).stdout
+    assert "no seal has this head" in out

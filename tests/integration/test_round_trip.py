@@ -52,6 +52,7 @@ def fill(client, connection, server, model, pages, dsn):
 
     client.api_key_create(1, "of a round trip")
     client.access_policy_put(1, "deny", "ingest", {"==": [{"var": "role"}, "nobody"]}, 1, "of a round trip")
+    client.secret_put("provider", "of a round trip")
     client.jwt_issuer_put("https://id.example", "us", {"keys": [{"kty": "oct", "k": "A" * 43}]})
     client.rate_limit_put(1, 10**6, timedelta(seconds=1), "search", per_key=True)
 

@@ -36,7 +36,8 @@ select is_empty(
     'every function pins its search path or is bound when it is created');
 select is_empty(
     $$select routine, proconfig from ours
-      where exists (select from unnest(proconfig) as c where c not like 'search\_path=%')
+      where exists (select from unnest(proconfig) as c where c not like 'search\_path=%'
+                    and c <> 'client_min_messages=error')  -- what it does is not for its caller
         -- what they are given is in no plan
         and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
@@ -131,10 +132,11 @@ select is_empty(
 select set_eq(
     'select proname from ours where prosecdef',
     array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', '_version_stamp', 'atom_identity', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
-          'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_seal', 'authenticate', 'authenticate_jwt', 'content',
+          'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_document', 'ingest_many', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
-          'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector',
+          'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
+          'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
           'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add',
           'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
     'SECURITY DEFINER functions are the reviewed ones');

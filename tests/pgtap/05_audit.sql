@@ -1,7 +1,7 @@
 -- Room 05: the audit log: what is recorded, by whom it is read, that it is only appended to.
 begin;
 \ir setup.psql
-select plan(22);
+select plan(27);
 
 -- calls that succeed, in their transaction
 select hartonomous.api_key_create(:ann, 'nightly') as ann_key \gset
@@ -57,5 +57,12 @@ select throws_ok('truncate hartonomous.audit_log', '42501', 'audit_log is append
 select throws_ok('update hartonomous.audit_log set detail = null', '42501', null, 'who is taken away goes with the salt, or not at all');
 
 select cmp_ok((select entries from hartonomous.audit_seal()), '>', 0::bigint);
+select is_empty('select * from hartonomous.audit_verify()');
+select is_empty(format('select * from hartonomous.audit_verify(%L)', (select head from hartonomous.audit_seal())));
+select results_eq($$select fault from hartonomous.audit_verify('00')$$, array['no seal has this head: the log was cut off or rewritten']);
+
+-- shown to administrators, what was just refused included
+select results_eq(format('select operation from hartonomous.audit_list(now(), %s, 2)', :ann), array['api_key_revoke', 'authenticate'], 'the newest, oldest first');
+select is_empty($$select * from hartonomous.audit_list('infinity')$$);
 select * from finish();
 rollback;

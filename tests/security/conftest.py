@@ -67,6 +67,7 @@ def fill(dsn: str, role: str) -> None:
         client.artifact_delete(client.ingest_document("gone.md", f"# Gone\n\nWhat {role} deleted.\n", "markdown"))
         client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
         assert client.embed_artifacts(client.embedding_pending()) > 0
+        client.secret_put("provider", f"of {role}")
 
 
 def load(client: hartonomous.Client, version: str) -> None:

@@ -64,7 +64,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return value.tolist()
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def printable(text: str) -> str:

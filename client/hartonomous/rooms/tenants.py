@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hartonomous.calls import Caller
-from hartonomous.records import AccessPolicy, ApiKey, AuditHead, RateLimit
+from hartonomous.records import AccessPolicy, ApiKey, AuditEntry, AuditFault, AuditHead, RateLimit, SecretInfo
 from hartonomous.rooms.atoms import Json, jsonb
 
 
@@ -113,3 +113,26 @@ class Tenants(Caller):
 
     def rate_limit_list(self, tenant_id: int | None = None) -> list[RateLimit]:
         return self._rows(RateLimit, "rate_limit_list", {}, tenant_id=tenant_id)
+
+    def audit_list(
+        self, since: datetime | None = None, tenant_id: int | None = None, k: int | None = None
+    ) -> list[AuditEntry]:
+        return self._rows(AuditEntry, "audit_list", {}, since=since, tenant_id=tenant_id, k=k)
+
+    def audit_verify(self, head: str | None = None) -> list[AuditFault]:
+        return self._rows(AuditFault, "audit_verify", {}, head=head)
+
+    def secret_put(self, name: str, value: str) -> None:
+        self._run("secret_put", {"name": name, "value": value})
+
+    def secret_get(self, name: str) -> str:
+        return self._value("secret_get", {"name": name})
+
+    def secret_list(self) -> list[SecretInfo]:
+        return self._rows(SecretInfo, "secret_list", {})
+
+    def secret_drop(self, name: str) -> None:
+        self._run("secret_drop", {"name": name})
+
+    def secret_rotate(self, batch: int | None = None) -> int:
+        return self._value("secret_rotate", {}, batch=batch)

@@ -22,8 +22,19 @@ def check(jwks: str) -> int:
     return usable
 
 
-def verify(db: Any, token: str | None) -> tuple[str, str, str | None]:
-    """Issuer, tenant claim and scope claim of a token that is genuine, current and meant for us."""
+class Refusal(Exception):
+    """Why a token is not valid."""
+
+
+def verify(db: Any, token: str | None) -> tuple[str | None, str | None, str | None, str | None]:
+    """Issuer, tenant claim and scope claim of a token that is genuine, current and meant for us; else why it is not."""
+    try:
+        return *_verified(db, token), None
+    except Refusal as refusal:
+        return None, None, None, str(refusal)
+
+
+def _verified(db: Any, token: str | None) -> tuple[str, str, str | None]:
     import jwt
 
     token = token or ""
@@ -31,11 +42,11 @@ def verify(db: Any, token: str | None) -> tuple[str, str, str | None]:
         header = jwt.get_unverified_header(token)
         issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
     except jwt.InvalidTokenError as error:
-        raise _refusal(str(error)) from None
+        raise Refusal(str(error)) from None
     sql = "select audience, jwks, tenant_claim from hartonomous.jwt_issuer where issuer = $1"
     rows = query(db, sql, ("text", issuer))
     if not rows:
-        raise _refusal("its issuer is not trusted")
+        raise Refusal("its issuer is not trusted")
     reason = "no key of the issuer has its key id and algorithm"
     for key_id, algorithm, key in _keys(json.loads(rows[0]["jwks"])):
         if algorithm != header.get("alg") or header.get("kid") not in (None, key_id):
@@ -46,7 +57,7 @@ def verify(db: Any, token: str | None) -> tuple[str, str, str | None]:
             return issuer, _text(claims.get(rows[0]["tenant_claim"])), claims.get("scope")
         except jwt.InvalidTokenError as error:
             reason = str(error)
-    raise _refusal(reason)
+    raise Refusal(reason)
 
 
 def _keys(jwks: Any) -> list[tuple[str | None, str, Any]]:
@@ -70,9 +81,5 @@ def _keys(jwks: Any) -> list[tuple[str | None, str, Any]]:
 
 def _text(claim: Any) -> str:
     if not isinstance(claim, (str, int)) or isinstance(claim, bool):
-        raise _refusal("it names no tenant")
+        raise Refusal("it names no tenant")
     return str(claim)
-
-
-def _refusal(reason: str) -> errors.NotAuthenticated:
-    return errors.NotAuthenticated("token is not valid", detail=reason)

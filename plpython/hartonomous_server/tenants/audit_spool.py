@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ LIMIT = 64 << 20  # bytes of the file, and of files that wait to be collected
 ROOT = Path("hartonomous")  # in the data directory, where every backend stays
 RECORDS, DROPPED, LOCK = "refusals", "dropped", "lock"
 PATIENCE = 1.0  # seconds to wait for the lock: nothing interrupts such a wait
+PAUSE = 1.0  # seconds between records of a kind that may flood
+KINDS = 1000  # kept in a backend
 CREATE = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -42,6 +44,22 @@ def append(where: Path, line: str, limit: int = LIMIT) -> bool:
     except OSError:
         pass  # the caller's refusal matters more; the server log has it
     return False
+
+
+_repeated: dict[str, tuple[float, int]] = {}  # when a kind of refusal was recorded last, and how many came since
+
+
+def repeated(kind: str, clock: Callable[[], float] = time.monotonic) -> int | None:
+    """How many of a kind were left out since one was recorded, once a second in each backend; None: leave it out."""
+    now = clock()
+    last, left_out = _repeated.get(kind, (-PAUSE, 0))
+    if now - last < PAUSE:
+        _repeated[kind] = last, left_out + 1
+        return None
+    if len(_repeated) >= KINDS:
+        _repeated.clear()
+    _repeated[kind] = now, 0
+    return left_out
 
 
 def rotate(where: Path, limit: int = LIMIT) -> list[str]:
