@@ -28,14 +28,16 @@ comment on function hartonomous._export_tables(int) is
 'Tables of an export, those that are referred to before those that refer; their columns with types, and the statement that gives a tenant''s rows as JSON. Generated columns follow from others and are left out.';
 
 create or replace function hartonomous._export_header(tenant_id int) returns jsonb
-language sql stable parallel restricted
-set search_path = pg_catalog, pg_temp
-begin atomic
-    select jsonb_build_object('format', 'hartonomous export', 'version', 1, 'tenant_id', t.tenant_id, 'name', t.name,
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return (select jsonb_build_object('format', 'hartonomous export', 'version', 1, 'tenant_id', t.tenant_id, 'name', t.name,
         'extension', hartonomous.version(), 'started_at', statement_timestamp(), 'snapshot', pg_current_snapshot()::text,
         'content_bytes', (select coalesce(sum(a.content_length), 0) from hartonomous.artifact as a where a.tenant_id = t.tenant_id))
-    from hartonomous.tenant as t where t.tenant_id = _export_header.tenant_id;
-end;
+    from hartonomous.tenant as t where t.tenant_id = _export_header.tenant_id);
+end
+$$;
 comment on function hartonomous._export_header(int) is 'What the first line of an export says, but for its tables; NULL when there is no such tenant.';
 
 create or replace function hartonomous._export_contents(tenant_id int)
