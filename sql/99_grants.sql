@@ -38,7 +38,7 @@ grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
 revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
     hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.access_policy,
-    hartonomous.secret, hartonomous.atom from hartonomous_reader;
+    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change from hartonomous_reader;
 grant select (tenant_id, name, key_version, created_at, updated_at) on hartonomous.secret to hartonomous_reader;
 -- what the configuration of the server says of the key file
 grant select on pg_catalog.pg_file_settings to hartonomous_definer;
@@ -46,7 +46,7 @@ grant execute on function pg_catalog.pg_show_all_file_settings() to hartonomous_
 revoke delete, truncate on hartonomous.audit_log, hartonomous.audit_seal from hartonomous_definer;
 grant select on hartonomous.audit_log, hartonomous.audit_seal, hartonomous.access_policy to hartonomous_admin;
 -- ref_count of a public atom would tell of others' use of it
-grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, meta, version, created_at) on hartonomous.atom
+grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ends, meta, version, created_at) on hartonomous.atom
     to hartonomous_reader;
 do $$
 declare
@@ -87,12 +87,13 @@ declare
         'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop',
+        'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge',
         'secret_put', 'secret_get', 'secret_list', 'secret_drop'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
         'access_policy_list', 'transaction_time_resolve', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
-        'secret_rotate'];
+        'upload_expire', 'atom_collect_garbage', 'atom_verify', 'secret_rotate'];
     item   record;
 begin
     for item in

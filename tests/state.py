@@ -35,6 +35,13 @@ with artifact_name as (
 )
 """
 
+# Reference counts, whether or not the changes have been added to the atoms.
+_COUNTED = """
+    select h_xy, h_yz, h_zm, sum(n)::bigint as ref_count
+    from (select h_xy, h_yz, h_zm, ref_count as n from hartonomous.atom
+          union all select h_xy, h_yz, h_zm, change from hartonomous.atom_reference_change) as part
+    group by h_xy, h_yz, h_zm"""
+
 LOGICAL = {
     "tenant": "select tenant_id, name from hartonomous.tenant",
     "tenant_role": "select role_name, tenant_id from hartonomous.tenant_role",
@@ -43,9 +50,10 @@ LOGICAL = {
     "jwt_issuer": "select issuer, audience, jwks, tenant_claim, scopes from hartonomous.jwt_issuer",
     "access_policy": "select tenant_id, ordinal, effect, operation, condition, label from hartonomous.access_policy",
     "rate_limit": "select tenant_id, operation, per_key, units, per, burst from hartonomous.rate_limit",
-    "atom": """
-        select h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count, meta, version
-        from hartonomous.atom""",
+    "atom": f"""
+        select h_xy, h_yz, h_zm, a.tenant_id, modality, content_hash, geom, value, block, ends,
+               c.ref_count, meta, version
+        from hartonomous.atom as a join ({_COUNTED}) as c using (h_xy, h_yz, h_zm)""",
     "artifact": """
         select n.artifact, modality, subtype, content_length, h_xy, h_yz, h_zm, canonical_text, semantics
         from hartonomous.artifact join artifact_name as n using (artifact_id)""",
@@ -56,8 +64,14 @@ LOGICAL = {
         select n.artifact, s.tenant_id, source_uri, document_uri, position, metadata
         from hartonomous.artifact_source as s join artifact_name as n using (artifact_id)""",
     "ingestion_log": """
-        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired
+        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, atoms_shared, retired, error
         from hartonomous.ingestion_log""",
+    "upload": """
+        select u.tenant_id, u.modality, u.source_uri, u.metadata, n.artifact
+        from hartonomous.upload as u left join artifact_name as n using (artifact_id)""",
+    "upload_part": """
+        select p.tenant_id, u.source_uri, p.start, p.length, p.data
+        from hartonomous.upload_part as p join hartonomous.upload as u using (upload_id)""",
     "model": """
         select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status,
                deployed_at is not null as deployed
@@ -94,10 +108,11 @@ LOGICAL = {
         left join node_name as t on (t.type, t.id) = (e.to_type, e.to_id)""",
 }
 
-# Constants of a version, commit times, which are none of a user's doing, and the record of calls, successful or not.
+# Constants of a version, commit times, which are none of a user's doing, the record of calls, successful or not,
+# and what is part of another table's state.
 NO_STATE = {
     "modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret",
-    "audit_log", "audit_seal", "audit_unsealed",
+    "audit_log", "audit_seal", "audit_unsealed", "atom_reference_change",
 }  # fmt: skip
 
 Digest = dict[str, str]
@@ -172,7 +187,7 @@ def _settle(connection: psycopg.Connection[Any]) -> None:
 
 def references(connection: psycopg.Connection[Any]) -> tuple[dict[Any, int], dict[Any, int]]:
     """Reference counts of all atoms: as stored, and counted anew from artifacts and composites."""
-    stored = connection.execute("select h_xy, h_yz, h_zm, ref_count from hartonomous.atom").fetchall()
+    stored = connection.execute(_COUNTED).fetchall()
     counted: dict[Any, int] = {}
     for key in connection.execute("select h_xy, h_yz, h_zm from hartonomous.artifact").fetchall() + _children(
         connection

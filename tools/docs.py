@@ -68,6 +68,8 @@ REACTIONS = {
     "InvalidContent": "store what is not text with `ingest`, as bytes",
     "DocumentMalformed": "give the format that the document has, or ingest it as text",
     "AtomMissing": "stored bytes are damaged: restore them from a backup",
+    "UploadIncomplete": "put what `ingest_missing` lists; if the source changed, `ingest_abort` and begin anew",
+    "UploadNotFound": "begin with `ingest_begin`; an upload that was abandoned has expired",
     "ModelNotFound": "see `model_list()`; load a model with `hartonomous models ingest PATH`",
     "ModelExists": "load it under another version, or remove the other one with `model_drop`",
     "ModelIncomplete": "put the parts that `tensor_missing` lists, then commit again",

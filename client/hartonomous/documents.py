@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from hartonomous import uploads
 from hartonomous.client import Client
 from hartonomous.errors import DocumentMalformed, Error, InvalidContent, InvalidParameter
 from hartonomous.progress import Progress, silent
@@ -19,6 +20,7 @@ DOCUMENT_FORMATS = {
 }  # fmt: skip
 FORMATS = ("auto", "html", "markdown", "text", "binary")
 GROUP = 50  # files between two looks at what the server had
+LARGE = 16 << 20  # bytes above which a file is sent in parts
 
 _CURRENT = """
 select s.source_uri, s.artifact_id
@@ -57,18 +59,36 @@ def ingest(
     exclude: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Ingest:
-    """Ingests files, and folders with all below them, one transaction a file.
+    """Ingests files, and folders with all below them, one transaction a file; large ones go in parts.
 
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
-    stored does not stop the others.
+    stored does not stop the others. progress counts bytes.
     """
     files = find(paths, format, uri_prefix, exclude)
     result = Ingest()
-    progress(0, len(files))
+    sizes = {file.source_uri: _size(file.path) for file in files}
+    done, total = 0, sum(sizes.values())
+    progress(0, total)
     for group in _groups(files):
-        _ingest_group(client, group, modality, result)
-        progress(result.new + result.changed + result.unchanged + len(result.failed), len(files))
+        before = _known(client, group)
+        for file in group:
+            _ingest_one(client, file, modality, before[file.source_uri], result, _shifted(progress, done, total))
+            done += sizes[file.source_uri]
+            progress(done, total)
+        uris = [file.source_uri for file in group]
+        result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
     return result
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reported when it is read
+        return 0
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    return lambda done, _: progress(before + done, total)
 
 
 def find(paths: Sequence[str | Path], format: str, uri_prefix: str | None, exclude: Sequence[str]) -> list[File]:
@@ -109,25 +129,28 @@ def _groups(files: list[File]) -> Iterator[list[File]]:
         yield group
 
 
-def _ingest_group(client: Client, group: list[File], modality: str, result: Ingest) -> None:
-    uris = [file.source_uri for file in group]
-    known: dict[str, set[int]] = {}
-    for uri, artifact_id in client.query(_CURRENT, {"uris": uris}):
-        known.setdefault(uri, set()).add(artifact_id)
-    for file in group:
-        try:
-            artifact_id = _retried(partial(_ingest_file, client, file, modality))
-        except (InvalidContent, DocumentMalformed, InvalidParameter, OSError) as error:
-            result.failed.append((file.source_uri, str(error)))
-            continue
-        before = known.get(file.source_uri, set())
-        if artifact_id in before:
-            result.unchanged += 1
-        elif before:
-            result.changed += 1
-        else:
-            result.new += 1
-    result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
+def _known(client: Client, group: list[File]) -> dict[str, set[int]]:
+    """The artifacts that the server has of each file."""
+    known: dict[str, set[int]] = {file.source_uri: set() for file in group}
+    for uri, artifact_id in client.query(_CURRENT, {"uris": list(known)}):
+        known[uri].add(artifact_id)
+    return known
+
+
+def _ingest_one(
+    client: Client, file: File, modality: str, before: set[int], result: Ingest, progress: Progress
+) -> None:
+    try:
+        artifact_id = _retried(partial(_ingest_file, client, file, modality, progress))
+    except (InvalidContent, DocumentMalformed, InvalidParameter, OSError) as error:
+        result.failed.append((file.source_uri, str(error)))
+        return
+    if artifact_id in before:
+        result.unchanged += 1
+    elif before:
+        result.changed += 1
+    else:
+        result.new += 1
 
 
 def _retried(call: Callable[[], int]) -> int:
@@ -141,7 +164,9 @@ def _retried(call: Callable[[], int]) -> int:
     return call()
 
 
-def _ingest_file(client: Client, file: File, modality: str) -> int:
+def _ingest_file(client: Client, file: File, modality: str, progress: Progress = silent) -> int:
+    if file.format == "binary" and file.path.stat().st_size > LARGE:
+        return uploads.ingest(client, file.path, modality, file.source_uri, progress=progress)
     data = file.path.read_bytes()
     if file.format == "binary":
         return client.ingest(data, modality, source_uri=file.source_uri)

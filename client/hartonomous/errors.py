@@ -97,6 +97,18 @@ class AtomMissing(Error):
     sqlstate = "ZH013"
 
 
+class UploadIncomplete(Error):
+    """parts of an upload do not make the expected content"""
+
+    sqlstate = "ZH014"
+
+
+class UploadNotFound(Error):
+    """no such upload"""
+
+    sqlstate = "ZH015"
+
+
 class ModelNotFound(Error):
     """no such model"""
 

@@ -62,6 +62,22 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Bytes of an upload; length None: all that follow."""
+
+    start: int
+    length: int | None
+
+
+@dataclass(frozen=True)
+class AtomFault:
+    h_xy: int
+    h_yz: int
+    h_zm: int
+    fault: str
+
+
+@dataclass(frozen=True)
 class AtomIdentity:
     h_xy: int
     h_yz: int

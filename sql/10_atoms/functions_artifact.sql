@@ -59,11 +59,21 @@ begin
     end if;
     root := hartonomous._artifact_root(tenant, artifact_id);
     return hartonomous._mask_bytes(hartonomous._masked(tenant, 'content'),
-        substr(hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash), least(start, 2147483646)::int + 1, length));
+        case when length = 0 or start >= root.content_length then ''::bytea
+             else hartonomous._content_slice(root.h_xy, root.h_yz, root.h_zm, start, length) end);
 end
 $$;
 comment on function hartonomous.content_slice(bigint, bigint, int) is
-'length bytes of an artifact from byte start (from 0), fewer at the end. NULL in gives NULL; 22011 negative, ZH010 no such artifact.';
+'length bytes of an artifact from byte start (from 0), fewer at the end; reads the chunks that hold them and checks each against its SHA-256. NULL in gives NULL; 22011 negative, ZH010 no such artifact, ZH013 damaged.';
+
+create or replace function hartonomous._content_slice(h_xy bigint, h_yz bigint, h_zm bigint, start bigint, length int) returns bytea
+language plpython3u stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import content
+return content.read_slice(plpy, h_xy, h_yz, h_zm, start, length)
+$$;
+comment on function hartonomous._content_slice(bigint, bigint, bigint, bigint, int) is 'Part of the bytes of the atom at a place, chunks verified.';
 
 create or replace function hartonomous.artifact_delete(artifact_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -163,15 +173,17 @@ end;
 comment on function hartonomous._document_current(int, text) is 'The artifact that holds a document as last ingested.';
 
 create or replace function hartonomous._ingestion_log_put(
-    tenant_id int, source_uri text, artifacts_created bigint, artifacts_shared bigint, atoms_created bigint, retired bigint)
+    tenant_id int, source_uri text, artifacts_created bigint, artifacts_shared bigint, atoms_created bigint,
+    atoms_shared bigint, retired bigint)
 returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
     insert into hartonomous.ingestion_log
-        (tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, retired, started_at, duration)
+        (tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, atoms_shared, retired, started_at, duration)
     values (_ingestion_log_put.tenant_id, _ingestion_log_put.source_uri, _ingestion_log_put.artifacts_created,
-            _ingestion_log_put.artifacts_shared, _ingestion_log_put.atoms_created, _ingestion_log_put.retired,
+            _ingestion_log_put.artifacts_shared, _ingestion_log_put.atoms_created,
+            _ingestion_log_put.atoms_shared, _ingestion_log_put.retired,
             statement_timestamp(), clock_timestamp() - statement_timestamp());
 end;
-comment on function hartonomous._ingestion_log_put(int, text, bigint, bigint, bigint, bigint) is 'Writes the log row of an ingesting call.';
+comment on function hartonomous._ingestion_log_put(int, text, bigint, bigint, bigint, bigint, bigint) is 'Writes the log row of an ingesting call.';

@@ -28,73 +28,118 @@ comment on function hartonomous._atom_identity(bytea, smallint, int) is 'atom_id
 
 create or replace function hartonomous._atom_put(
     tenant_id int, modality smallint, hashes bytea[], h_xy bigint[], h_yz bigint[], h_zm bigint[],
-    geoms bytea[], leaves bytea[], blocks bytea[]) returns bigint
+    geoms bytea[], leaves bytea[], blocks bytea[], ends text[], refs int[]) returns int[]
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    added    record;
-    collided record;
+    wanted constant int := cardinality(hashes);
+    made   boolean[] := array_fill(false, array[wanted]);
+    missing int := wanted;
+    added  int[];
+    held   int[] := '{}'::int[];
+    at     int;
+    other  record;
 begin
-    -- rows are inserted and updated in key order, so that concurrent calls wait for each other and never deadlock
-    with input as (
-        select i.h_xy, i.h_yz, i.h_zm, i.content_hash, min(i.ord) as ord, count(*) as refs
-        from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes) with ordinality
-             as i (h_xy, h_yz, h_zm, content_hash, ord)
-        group by i.h_xy, i.h_yz, i.h_zm, i.content_hash
-    ), inserted as (
-        insert into hartonomous.atom (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ref_count)
-        select i.h_xy, i.h_yz, i.h_zm, _atom_put.tenant_id, _atom_put.modality, i.content_hash,
-               @extschema:postgis@.st_geomfromewkb(_atom_put.geoms[i.ord]), _atom_put.leaves[i.ord], _atom_put.blocks[i.ord], i.refs
-        from input as i
-        order by i.h_xy, i.h_yz, i.h_zm
-        on conflict (h_xy, h_yz, h_zm) do nothing
-        returning h_xy, h_yz, h_zm
-    )
-    select count(*) as n, (select count(*) from input) as of_n, coalesce(array_agg(h_xy), '{}') as h_xy,
-           coalesce(array_agg(h_yz), '{}') as h_yz, coalesce(array_agg(h_zm), '{}') as h_zm
-    into added from inserted;
-    if added.n = added.of_n then
-        return added.n;
+    -- what is there is locked against atom_collect_garbage; what that removed before it was locked is put anew in another round
+    for round in 1 .. 10 loop
+        with inserted as (
+            insert into hartonomous.atom (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ends, ref_count)
+            select i.h_xy, i.h_yz, i.h_zm, _atom_put.tenant_id, _atom_put.modality, i.content_hash,
+                   @extschema:postgis@.st_geomfromewkb(i.geom), i.leaf, i.block, i.ends::bigint[], i.refs
+            from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes, _atom_put.geoms, _atom_put.leaves,
+                        _atom_put.blocks, _atom_put.ends, _atom_put.refs) with ordinality
+                 as i (h_xy, h_yz, h_zm, content_hash, geom, leaf, block, ends, refs, ord)
+            where not made[i.ord]
+            order by i.ord
+            on conflict (h_xy, h_yz, h_zm) do nothing
+            returning h_xy, h_yz, h_zm
+        ), place as (  -- grouped, not joined: arrays are taken for short ones, and long ones would be compared one by one
+            select min(k.ord) as ord
+            from (select i.h_xy, i.h_yz, i.h_zm, i.ord
+                  from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) with ordinality as i (h_xy, h_yz, h_zm, ord)
+                  union all select n.h_xy, n.h_yz, n.h_zm, null from inserted as n) as k
+            group by k.h_xy, k.h_yz, k.h_zm having count(*) > count(k.ord)
+        )
+        select coalesce(array_agg(p.ord), '{}'::int[]) into added from place as p;
+        missing := missing - cardinality(added);
+        foreach at in array added loop
+            made[at] := true;
+        end loop;
+        exit when missing = 0;
+        select coalesce(array_agg(l.ord), '{}'::int[]) into held
+        from (select i.ord from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) with ordinality as i (h_xy, h_yz, h_zm, ord)
+              join hartonomous.atom as a using (h_xy, h_yz, h_zm)
+              where not made[i.ord]
+              order by i.ord for key share of a) as l;
+        exit when missing = cardinality(held);
+    end loop;
+    if cardinality(held) < missing then
+        raise exception '% of % atoms were collected again and again while they were stored', missing - cardinality(held), wanted
+            using errcode = '40001', hint = 'try again';
     end if;
 
-    with input as (
-        select i.h_xy, i.h_yz, i.h_zm, count(*) as refs
-        from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) as i (h_xy, h_yz, h_zm)
-        where not exists (select from unnest(added.h_xy, added.h_yz, added.h_zm) as a (h_xy, h_yz, h_zm)
-                          where (a.h_xy, a.h_yz, a.h_zm) = (i.h_xy, i.h_yz, i.h_zm))
-        group by i.h_xy, i.h_yz, i.h_zm
-    ), locked as (
-        select a.h_xy, a.h_yz, a.h_zm, i.refs
-        from input as i join hartonomous.atom as a using (h_xy, h_yz, h_zm)
-        order by a.h_xy, a.h_yz, a.h_zm for no key update of a
-    )
-    update hartonomous.atom as a set ref_count = a.ref_count + l.refs
-    from locked as l where (a.h_xy, a.h_yz, a.h_zm) = (l.h_xy, l.h_yz, l.h_zm);
-
-    select a.h_xy, a.h_yz, a.h_zm into collided
-    from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes) as i (h_xy, h_yz, h_zm, content_hash)
+    select i.h_xy, i.h_yz, i.h_zm into other
+    from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes) with ordinality as i (h_xy, h_yz, h_zm, content_hash, ord)
     join hartonomous.atom as a using (h_xy, h_yz, h_zm)
-    where a.content_hash <> i.content_hash limit 1;
+    where not made[i.ord] and a.content_hash <> i.content_hash limit 1;
     if found then
-        raise exception 'atom (%, %, %) holds different content', collided.h_xy, collided.h_yz, collided.h_zm
+        raise exception 'atom (%, %, %) holds different content', other.h_xy, other.h_yz, other.h_zm
             using errcode = 'ZH011', detail = 'two contents have the same 124-bit place';
     end if;
-    return added.n;
+    insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
+    select _atom_put.tenant_id, _atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord], _atom_put.refs[ord]
+    from unnest(held) as ord;
+    return array(select g from generate_series(1, wanted) as g where made[g]);
 end
 $$;
-comment on function hartonomous._atom_put(int, smallint, bytea[], bigint[], bigint[], bigint[], bytea[], bytea[], bytea[]) is
-'Inserts atoms, or counts references to those present; returns how many were new. geoms: EWKB; leaves, blocks: NULL where the atom is of another kind.';
+comment on function hartonomous._atom_put(int, smallint, bytea[], bigint[], bigint[], bigint[], bytea[], bytea[], bytea[], text[], int[]) is
+'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. geoms: EWKB; leaves, blocks, ends (bigint[] as text): NULL where the atom is of another kind. None of them is collected before the transaction ends.';
 
 create or replace function hartonomous._atom_get(h_xy bigint[], h_yz bigint[], h_zm bigint[])
-returns table (ord bigint, data bytea, children bytea)
-language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-begin atomic
-    select k.ord, coalesce(a.value, a.block),
-           case when a.value is null and a.block is null then @extschema:postgis@.st_asewkb(a.geom) end
+returns table (ord bigint, data bytea, children bytea, ends bigint[], content_hash bytea)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return query
+    select k.ord, found.data, found.children, found.ends, found.content_hash
     from unnest(_atom_get.h_xy, _atom_get.h_yz, _atom_get.h_zm) with ordinality as k (h_xy, h_yz, h_zm, ord)
-    left join hartonomous.atom as a on (a.h_xy, a.h_yz, a.h_zm) = (k.h_xy, k.h_yz, k.h_zm);
-end;
+    left join lateral (
+        select coalesce(a.value, a.block) as data, a.ends, a.content_hash,
+               case when a.value is null and a.block is null then @extschema:postgis@.st_asewkb(a.geom) end as children
+        from hartonomous.atom as a where (a.h_xy, a.h_yz, a.h_zm) = (k.h_xy, k.h_yz, k.h_zm)
+        limit 1  -- by key whatever statistics say: it cannot become a hash join
+    ) as found on true;
+end
+$$;
 comment on function hartonomous._atom_get(bigint[], bigint[], bigint[]) is
-'Bytes of atoms, or for composites the geometry of their children as EWKB; both NULL for a missing atom.';
+'Bytes of atoms, or for composites the geometry of their children as EWKB and where each ends; all NULL for a missing atom.';
+
+create or replace function hartonomous._atom_reference_fold() returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    changed bigint;
+    tenants int[];
+begin
+    perform pg_advisory_xact_lock(hashtextextended('hartonomous references of atoms', 0));
+    -- who is being erased is passed over
+    select array_agg(l.tenant_id) into tenants
+    from (select t.tenant_id from hartonomous.tenant as t
+          where t.tenant_id in (select c.tenant_id from hartonomous.atom_reference_change as c)
+          order by t.tenant_id for key share skip locked) as l;
+    with taken as (
+        delete from hartonomous.atom_reference_change as c where c.tenant_id = any (tenants) returning c.h_xy, c.h_yz, c.h_zm, c.change
+    ), net as (
+        select h_xy, h_yz, h_zm, sum(change) as change from taken group by h_xy, h_yz, h_zm having sum(change) <> 0
+    )
+    update hartonomous.atom as a set ref_count = a.ref_count + n.change
+    from net as n where (a.h_xy, a.h_yz, a.h_zm) = (n.h_xy, n.h_yz, n.h_zm);
+    get diagnostics changed = row_count;
+    return changed;
+end
+$$;
+comment on function hartonomous._atom_reference_fold() is
+'Adds the changes of references to the counts at their atoms; returns how many counts changed. One transaction at a time.';

@@ -16,13 +16,14 @@ create table hartonomous.atom (
     geom         @extschema:postgis@.geometry(geometrycollectionzm, 0) not null,
     value        bytea check (octet_length(value) <= 64),
     block        bytea compression lz4,
+    ends         bigint[],
     ref_count    bigint not null default 1 check (ref_count >= 0),
     meta         jsonb,
     version      bigint not null default 1,
     created_at   timestamptz not null default now(),
-    created_by   name not null default session_user,
+    created_by   text not null default session_user,
     updated_at   timestamptz,
-    updated_by   name,
+    updated_by   text,
     primary key (h_xy, h_yz, h_zm)
 ) partition by range (h_xy);
 comment on table hartonomous.atom is
@@ -31,7 +32,10 @@ comment on column hartonomous.atom.h_xy is 'Hilbert index of (x, y), 62 bits; th
 comment on column hartonomous.atom.h_yz is 'Hilbert index of (y, z)';
 comment on column hartonomous.atom.h_zm is 'Hilbert index of (z, m)';
 comment on column hartonomous.atom.tenant_id is '0: public; otherwise the hash part of the place is mixed with the tenant, so equal bytes of two tenants are two atoms';
-comment on column hartonomous.atom.ref_count is 'artifacts and composites that refer to this atom';
+comment on column hartonomous.atom.ends is 'of a composite: where each child ends in its bytes';
+comment on column hartonomous.atom.ref_count is
+'how often artifacts and composites refer to this atom, as far as counted: what is not yet counted lies in atom_reference_change';
+create index atom_unreferenced on hartonomous.atom (h_xy, h_yz, h_zm) where ref_count = 0;
 
 -- 16 ranges, one per modality: 256 cost 15 ms per nearest-neighbour query instead of 0.2
 do $$
@@ -45,6 +49,16 @@ begin
     end loop;
 end
 $$;
+
+create table hartonomous.atom_reference_change (
+    tenant_id int not null,
+    h_xy      bigint not null,
+    h_yz      bigint not null,
+    h_zm      bigint not null,
+    change    int not null
+);
+comment on table hartonomous.atom_reference_change is
+'References to atoms that came (positive) or went since they were last added to atom.ref_count: sessions that refer to one atom append here and do not wait for each other.';
 
 create table hartonomous.artifact (
     artifact_id    bigint not null,
@@ -105,16 +119,19 @@ create table hartonomous.ingestion_log (
     artifacts_created bigint not null default 0,
     artifacts_shared  bigint not null default 0,
     atoms_created bigint not null default 0,
+    atoms_shared  bigint not null default 0,
     retired       bigint not null default 0,
     started_at    timestamptz not null default clock_timestamp(),
-    duration      interval
+    duration      interval,
+    error         text
 );
 select hartonomous._opaque_ids('hartonomous.ingestion_log', 'ingestion_log_id');
-comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something.';
+comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something, and per upload that was abandoned (error).';
 
 insert into hartonomous.tenant_table (relation)
 values ('hartonomous.artifact'), ('hartonomous.artifact_source'), ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
--- its bytes are given out as the contents of artifacts
-insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.atom', false);
-select hartonomous._dump_rows(array['hartonomous.artifact', 'hartonomous.artifact_source', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
+-- bytes are given out as the contents of artifacts
+insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.atom', false), ('hartonomous.atom_reference_change', false);
+select hartonomous._dump_rows(array['hartonomous.atom_reference_change', 'hartonomous.artifact', 'hartonomous.artifact_source',
+                                    'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
 insert into hartonomous.operation values ('ingest', 'write'), ('artifact_delete', 'write'), ('content', 'read');

@@ -181,3 +181,13 @@ def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp
         "select hartonomous.content(artifact_id) from hartonomous.artifact_source where source_uri = 'mixed/d.bin'"
     ).fetchone()
     assert content == (bytes(range(256)),)
+
+
+def test_a_large_file_goes_in_parts(dsn, connection, tmp_path):
+    path = tmp_path / "large.bin"
+    path.write_bytes(bytes(17 << 20) + b"end")
+    for outcome in ("new", "unchanged"):
+        (result,) = cli.lines(dsn, "ingest", path, "--uri-prefix", "large/")
+        assert result[outcome] == 1, result
+    artifact = connection.execute("select artifact_id from hartonomous.upload where source_uri = 'large/large.bin'")
+    assert connection.execute("select hartonomous.content(%s)", artifact.fetchone()).fetchone() == (path.read_bytes(),)

@@ -12,7 +12,7 @@ import waiting
 from sessions import meanwhile, together
 
 SESSIONS = 4
-BLOCK = 64 * 1024  # the server cuts content into blocks of this size
+BLOCK = 64 * 1024
 
 
 def check_references(connection):
@@ -107,6 +107,17 @@ def test_large_contents_with_common_blocks_do_not_deadlock(dsn, connection):
 
     for first, second in together(dsn, [ingest(seed) for seed in range(SESSIONS)]):
         assert first == second
+    check_references(connection)
+
+
+def test_sessions_that_refer_to_the_same_chunks_do_not_wait(dsn, connection):
+    common = random.Random(4).randbytes(5 * BLOCK)
+    connection.execute("select hartonomous.ingest(%s)", [common])
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.ingest(%s)", [common + b"first"])
+        with meanwhile(dsn, lambda client: client.ingest(common + b"second")) as second:
+            assert second.done()
+        first.commit()
     check_references(connection)
 
 

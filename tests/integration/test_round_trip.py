@@ -44,9 +44,11 @@ def fill(client, connection, server, model, pages, dsn):
     cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/")
     client.ingest_document("manual/sql-end.html", "<h1>END</h1><p>What it was is gone.</p>", "html")  # retires passages
     client.embed_artifacts(client.embedding_pending(batch=1000))
-    client.ingest_many(
-        [b"", b"leaf", os.urandom(5000), os.urandom(200_000), bytes(130_000)], "binary"
-    )  # the last shares a block
+    large = os.urandom(200_000)
+    client.ingest_many([b"", b"leaf", os.urandom(5000), large, bytes(130_000)], "binary")
+    client.ingest(large + b"and more")  # shares chunks
+    client.ingest_part(client.ingest_begin("binary", "unfinished"), 5, b"part")
+    client.ingest_commit(client.ingest_begin("binary", "finished"))
     client.artifact_delete(client.ingest_text("deleted again"))
     client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))
 

@@ -134,6 +134,8 @@ select set_eq(
     array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', '_version_stamp', 'atom_identity', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
+          'ingest_abort', 'ingest_begin', 'ingest_commit', 'ingest_missing', 'ingest_part', 'upload_expire',
+          'artifact_purge', 'atom_collect_garbage', 'atom_verify',
           'ingest_document', 'ingest_many', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
@@ -175,7 +177,7 @@ select is_empty(
     $$select t.relation from hartonomous.tenant_table as t
       where not exists (select from pg_index as i join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                         where i.indrelid = t.relation and a.attname = t.tenant_column)
-        and t.relation <> all (array['hartonomous.atom', 'hartonomous.graph_node', 'hartonomous.graph_edge', 'hartonomous.ingestion_log',
+        and t.relation <> all (array['hartonomous.atom', 'hartonomous.atom_reference_change', 'hartonomous.graph_node', 'hartonomous.graph_edge', 'hartonomous.ingestion_log',
             'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom_coefficient',
             'hartonomous.tensor_atom_coefficient_history']::regclass[])$$,
     'the tenant leads an index of every tenant table that is searched');

@@ -53,7 +53,7 @@ select is(hartonomous.content_slice(:fox, 4, 5), 'quick'::bytea);
 select is(hartonomous.content_slice(:fox, 16, 100), 'fox'::bytea, 'fewer at the end');
 select is(hartonomous.content_slice(:fox, 100, 5), ''::bytea);
 select is(hartonomous.content_slice(:fox, 9223372036854775807, 5), ''::bytea);
-select is(hartonomous.content_slice(:big, 65530, 12), 'abcdef012345'::bytea, 'over the edge of two blocks');
+select is(hartonomous.content_slice(:big, 65530, 12), 'abcdef012345'::bytea, 'over the edge of two chunks');
 select is(hartonomous.content_slice(null, 0, 1), null);
 select throws_ok(format('select hartonomous.content_slice(%s, -1, 1)', :fox), '22011');
 select throws_ok(format('select hartonomous.content_slice(%s, 0, -1)', :fox), '22011');
@@ -76,9 +76,10 @@ select results_eq(format('select source_uri, metadata from hartonomous.artifact_
 
 -- references count references, not calls
 reset role;
+select hartonomous._atom_reference_fold();
 create function pg_temp.refs(bytea) returns bigint language sql as $$select sum(ref_count)::bigint from hartonomous.atom where content_hash = sha256($1)$$;
 select is(pg_temp.refs('The quick brown fox'), 1::bigint, 'ingesting again adds no reference');
-select is(pg_temp.refs(convert_to(left(repeat('0123456789abcdef', 20000), 65536), 'UTF8')), 4::bigint, 'a block is referred to by each place in its composite');
+select is(pg_temp.refs(convert_to(left(repeat('0123456789abcdef', 20000), 65536), 'UTF8')), 4::bigint, 'a chunk is referred to by each place in its composite');
 
 -- isolation
 set local role bob;

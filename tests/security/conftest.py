@@ -63,7 +63,10 @@ def fill(dsn: str, role: str) -> None:
         for version in ("1", "2"):
             load(client, version)
         client.model_drop("tiny@2")  # leaves history
-        client.ingest(role.encode() * 20000, "image", source_uri="picture")
+        picture = role.encode() * 20000
+        client.ingest_many([picture, picture + b"shares chunks"], "image", ["picture", "another"])
+        client.ingest(picture + b"shares chunks too", "image", source_uri="a third")
+        client.ingest_part(client.ingest_begin("binary", "unfinished"), 0, role.encode())
         client.artifact_delete(client.ingest_document("gone.md", f"# Gone\n\nWhat {role} deleted.\n", "markdown"))
         client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
         assert client.embed_artifacts(client.embedding_pending()) > 0

@@ -27,7 +27,8 @@ CALLERS_OWN = {"embed", "embed_many", "project", "tokenize", "atom_identity", "h
 NO_VALUES = {
     "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
     "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",
-    "artifact_restore", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
+    "artifact_restore", "artifact_purge", "ingest_begin", "ingest_part", "ingest_missing", "ingest_commit",
+    "ingest_abort", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
     "audit_collect", "audit_seal",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security

@@ -31,7 +31,8 @@ def ingest(
     """Ingest files, and folders with all below them.
 
     .html, .md and .txt files are split into passages by the server; other files are stored as they are. A document of
-    the same source uri is replaced: what did not change stays. Hidden files inside folders are left out.
+    the same source uri is replaced: what did not change stays. Hidden files inside folders are left out. An interrupted
+    run is continued by the same command, inside a large file too.
 
     \b
     Example:
@@ -39,7 +40,7 @@ def ingest(
       hartonomous ingest notes/ --exclude '*.png'
     """
     connection, started = client(), time.monotonic()
-    with progress("ingest", "files") as report:
+    with progress("ingest", "MB", 1e6) as report:
         result = documents.ingest(connection, paths, format, uri_prefix, modality, exclude, report)
     if wants_json():
         echo_json(result)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from hartonomous.calls import Caller
-from hartonomous.records import AtomIdentity, Occurrence, Place
+from hartonomous.records import AtomFault, AtomIdentity, Occurrence, Place, Range
 
 Json = Mapping[str, Any]
 
@@ -67,6 +68,24 @@ class Atoms(Caller):
             "ingest_document", {"source_uri": source_uri, "content": content}, format=format, metadata=jsonb(metadata)
         )
 
+    def ingest_begin(self, modality: str, source_uri: str | None = None, metadata: Json | None = None) -> int:
+        return self._value("ingest_begin", {"modality": modality}, source_uri=source_uri, metadata=jsonb(metadata))
+
+    def ingest_part(self, upload_id: int, start: int, data: bytes) -> None:
+        self._run("ingest_part", {"upload_id": upload_id, "start": start, "data": data})
+
+    def ingest_missing(self, upload_id: int, size: int | None = None) -> list[Range]:
+        return self._rows(Range, "ingest_missing", {"upload_id": upload_id}, size=size)
+
+    def ingest_commit(self, upload_id: int, sha256: bytes | None = None) -> int:
+        return self._value("ingest_commit", {"upload_id": upload_id}, sha256=sha256)
+
+    def ingest_abort(self, upload_id: int) -> None:
+        self._run("ingest_abort", {"upload_id": upload_id})
+
+    def upload_expire(self, idle: timedelta | None = None) -> int:
+        return self._value("upload_expire", {}, idle=idle)
+
     def content(self, artifact_id: int) -> bytes:
         return self._value("content", {"artifact_id": artifact_id})
 
@@ -84,6 +103,12 @@ class Atoms(Caller):
 
     def artifact_purge(self, artifact_id: int) -> None:
         self._run("artifact_purge", {"artifact_id": artifact_id})
+
+    def atom_collect_garbage(self, batch: int | None = None) -> int:
+        return self._value("atom_collect_garbage", {}, batch=batch)
+
+    def atom_verify(self, batch: int | None = None) -> list[AtomFault]:
+        return self._rows(AtomFault, "atom_verify", {}, batch=batch)
 
     def hilbert_encode(self, x: int, y: int) -> int:
         return self._value("hilbert_encode", {"x": x, "y": y})

@@ -34,25 +34,33 @@ class Identities:
 
 def identify(contents: Sequence[bytes], modality: int, tenant: int) -> Identities:
     """Identities of contents of one modality (0 .. 15) for a tenant."""
-    np = numpy()
     hashes = [hashlib.sha256(content).digest() for content in contents]
-    places = hashes if tenant == 0 else [hashlib.sha256(struct.pack(">i", tenant) + h).digest() for h in hashes]
+    heads = b"".join(content[:4].ljust(4, b"\0") for content in contents)
+    xyzm = places(b"".join(hashes), heads, [len(content) for content in contents], modality, tenant)
+    return Identities(hashes, xyzm, keys_of(xyzm))
+
+
+def places(hashes: bytes, heads: bytes, lengths: Sequence[int], modality: int, tenant: int) -> np.ndarray:
+    """Places (n, 4) of contents: their SHA-256 and first 4 bytes (short ones filled up with zeros), each in a row."""
+    np = numpy()
+    if tenant:
+        mixed = (hashes[at : at + 32] for at in range(0, len(hashes), 32))
+        hashes = b"".join(hashlib.sha256(struct.pack(">i", tenant) + one).digest() for one in mixed)
     zone_x, zone_y = hilbert.decode(np.array([modality]), order=2)
-    prefix = np.frombuffer(b"".join(content[:4].ljust(4, b"\0") for content in contents), ">u4").astype(np.int64)
-    length = np.array([len(content) for content in contents], "<f4").view("<u4").astype(np.int64)
-    digest = np.frombuffer(b"".join(places), ">u4").reshape(-1, 8).astype(np.int64)
-    xyzm = np.empty((len(contents), 4), np.int64)
+    prefix = np.frombuffer(heads, ">u4").astype(np.int64)
+    length = np.array(lengths, "<f4").view("<u4").astype(np.int64)
+    digest = np.frombuffer(hashes, ">u4").reshape(-1, 8).astype(np.int64)
+    xyzm = np.empty((len(lengths), 4), np.int64)
     xyzm[:, 0] = (zone_x << FEATURE_BITS) | (prefix >> 3)
     xyzm[:, 1] = (zone_y << FEATURE_BITS) | (length >> 2)
     xyzm[:, 2] = digest[:, 0] >> 1
     xyzm[:, 3] = digest[:, 1] >> 1
-    return Identities(hashes, xyzm, keys_of(xyzm))
+    return xyzm
 
 
 def keys_of(xyzm: np.ndarray) -> np.ndarray:
     """Hilbert keys (n, 3) of places (n, 4)."""
-    np = numpy()
-    return np.stack([hilbert.encode(xyzm[:, i], xyzm[:, i + 1]) for i in range(3)], axis=1)
+    return hilbert.encode(xyzm[:, :3], xyzm[:, 1:])
 
 
 def _point_type() -> np.dtype:
@@ -62,10 +70,27 @@ def _point_type() -> np.dtype:
 
 def to_ewkb(places: np.ndarray) -> bytes:
     """GEOMETRYCOLLECTION ZM of the points places (n, 4), in order, as EWKB."""
+    return struct.pack("<BII", 1, COLLECTION_ZM, len(places)) + _points(places).tobytes()
+
+
+def to_ewkb_each(places: np.ndarray) -> list[bytes]:
+    """A GEOMETRYCOLLECTION ZM of one point for each of places (n, 4)."""
+    head, points = struct.pack("<BII", 1, COLLECTION_ZM, 1), _points(places)
+    data, size = points.tobytes(), points.itemsize
+    return [head + data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _points(places: np.ndarray) -> np.ndarray:
     np = numpy()
     points = np.empty(len(places), _point_type())
     points["order"], points["type"], points["xyzm"] = 1, POINT_ZM, places
-    return struct.pack("<BII", 1, COLLECTION_ZM, len(places)) + points.tobytes()
+    return points
+
+
+def children(images: Sequence[bytes]) -> list[tuple[int, int, int]]:
+    """Keys of the atoms that composites name, whose geometries are given in EWKB."""
+    columns = keys_of(numpy().concatenate([from_ewkb(image) for image in images])).T.tolist()
+    return list(zip(*columns, strict=True))
 
 
 def from_ewkb(image: bytes) -> np.ndarray:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import content, document, identity
+from hartonomous_server.atoms import content, document, identity, tree
 from hartonomous_server.db import query
 
 TEXT = 1  # modality code
@@ -19,7 +19,7 @@ class Stored:
     artifact_ids: list[int]
     hashes: list[bytes]
     created: int = 0
-    atoms: int = 0
+    atoms: content.Count = field(default_factory=content.Count)
 
 
 def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
@@ -29,12 +29,27 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
     if not contents:
         return []
     stored = _store(db, tenant, modality, subtype, contents, canonical_texts or [None] * len(contents))
-    given = source_uris or [None] * len(contents)
-    uris = [uri or f"urn:sha256:{digest.hex()}" for uri, digest in zip(given, stored.hashes, strict=True)]
-    changed = _occurrences(db, tenant, None, stored.artifact_ids, uris, metadata or ["{}"] * len(contents))
+    _found(db, tenant, stored, source_uris or [None] * len(contents), metadata or ["{}"] * len(contents))
+    return stored.artifact_ids
+
+
+def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str | None, metadata: str,
+                fetch: content.Fetch) -> int:
+    """Artifact id of a content of which the tree is known and fetch reads pieces."""
+    xyzm = identity.places(root.digest, root.head, [root.end], modality, tenant)
+    ids = identity.Identities([root.digest], xyzm, identity.keys_of(xyzm))
+    stored = _put(db, tenant, modality, None, ids, [root.end], [None], lambda new: [root], fetch)
+    _found(db, tenant, stored, [uri], [metadata])
+    return stored.artifact_ids[0]
+
+
+def _found(db: Any, tenant: int, stored: Stored, source_uris: Sequence[str | None],
+           metadata: Sequence[str | None]) -> None:
+    """Records where contents were found, and what the call changed."""
+    uris = [uri or f"urn:sha256:{digest.hex()}" for uri, digest in zip(source_uris, stored.hashes, strict=True)]
+    changed = _occurrences(db, tenant, None, stored.artifact_ids, uris, metadata)
     if stored.created or changed:
         _log(db, tenant, uris[0] if len(uris) == 1 else None, stored)
-    return stored.artifact_ids
 
 
 def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str) -> int:
@@ -61,27 +76,46 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
                     ("int", tenant), ("text", uri), ("bigint[]", ids), ("text[]", uris))[0]["n"]
     _edges(db, tenant, page_id, passages.artifact_ids, [row["artifact_id"] for row in previous])
     if page.created or passages.created or changed or retired:
-        _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, page.atoms + passages.atoms), retired)
+        atoms = content.Count(page.atoms.created + passages.atoms.created, page.atoms.shared + passages.atoms.shared)
+        _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, atoms), retired)
     return page_id
 
 
 def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
            texts: Sequence[str | None]) -> Stored:
-    """Finds or creates artifacts; only whoever creates one stores its atoms, so references are counted once."""
+    """Finds or creates the artifacts of contents."""
     if not contents:
         return Stored([], [])
     ids = identity.identify(contents, modality, tenant)
+    return _put(
+        db, tenant, modality, subtype, ids, [len(item) for item in contents], texts,
+        lambda new: content.plan(db, [contents[i] for i in new], [ids.hashes[i] for i in new]),
+        lambda sources, starts, ends: [
+            contents[source][start:end] for source, start, end in zip(sources, starts, ends, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity.Identities, lengths: Sequence[int],
+         texts: Sequence[str | None], plan: Callable[[Sequence[int]], Sequence[tree.Node]],
+         fetch: content.Fetch) -> Stored:
+    """Finds or creates artifacts; only whoever creates one stores its atoms, so references are counted once.
+
+    plan gives the trees of some of the contents, fetch pieces of content by number.
+    """
     rows = query(
         db,
         "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9) order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
-        ("bigint[]", [len(item) for item in contents]), *(("bigint[]", column.tolist()) for column in ids.h.T),
-        ("text[]", list(texts)),
+        ("bigint[]", lengths), *(("bigint[]", column.tolist()) for column in ids.h.T), ("text[]", texts),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
     new = sorted(first.values())
-    atoms = content.put(db, tenant, modality, [contents[i] for i in new],
-                        identity.Identities([ids.hashes[i] for i in new], ids.xyzm[new], ids.h[new])) if new else 0
+    atoms = content.Count()
+    if new:
+        atoms = content.put(db, tenant, modality, plan(new), lambda sources, starts, ends: fetch(
+            [new[source] for source in sources], starts, ends
+        ))
     return Stored([row["artifact_id"] for row in rows], ids.hashes, len(new), atoms)
 
 
@@ -105,6 +139,6 @@ def _edges(db: Any, tenant: int, page_id: int, passage_ids: Sequence[int], previ
 
 
 def _log(db: Any, tenant: int, uri: str | None, stored: Stored, retired: int = 0) -> None:
-    query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6)", ("int", tenant), ("text", uri),
+    query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6, $7)", ("int", tenant), ("text", uri),
           ("bigint", stored.created), ("bigint", len(set(stored.artifact_ids)) - stored.created),
-          ("bigint", stored.atoms), ("bigint", retired))
+          ("bigint", stored.atoms.created), ("bigint", stored.atoms.shared), ("bigint", retired))

@@ -1,0 +1,111 @@
+"""The tree of composites over content: nodes, too, end where content says so, and equal parts are equal nodes.
+
+A chunk may be the last child of its node when its SHA-256 begins with FANOUT_BITS zero bits; the same holds for nodes
+and the nodes above them. A group of one child is that child itself. So a tree is a function of its bytes alone: a part
+that is a node in some content has the same tree when it is stored by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hartonomous_server.atoms.chunking import Cutter
+
+FANOUT_BITS = 5
+MIN_CHILDREN, MAX_CHILDREN = 8, 256
+HEAD = 4  # bytes of content that its place depends on
+
+
+@dataclass(slots=True)
+class Node:
+    """Content from start to end. Of each child its end, SHA-256 and first bytes; nodes: those that are composites."""
+
+    start: int
+    end: int
+    digest: bytes
+    head: bytes
+    height: int = 0  # 0: a chunk
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    digests: bytes = b""
+    heads: bytes = b""
+    nodes: list[Node] = field(default_factory=list)
+
+    def starts(self) -> array[int]:
+        return array("q", [self.start, *self.ends[:-1]])
+
+
+class Builder:
+    """The tree of content that is fed in parts; holds one part and 70 bytes a chunk."""
+
+    def __init__(self) -> None:
+        self._cutter = Cutter()
+        self._size = 0
+        self._whole = hashlib.sha256()
+        self._groups: list[list[Node]] = [[]]  # children of the node that is open at each level
+        self._hashes: list[Any] = [None]  # SHA-256 of the node that is open at each level; None: it began at byte 0
+
+    def feed(self, data: bytes, final: bool = False) -> None:
+        for chunk in self._cutter.feed(data, final):
+            digest, start = hashlib.sha256(chunk).digest(), self._size
+            self._size += len(chunk)
+            for running in (self._whole, *self._hashes):
+                if running is not None:
+                    running.update(chunk)
+            self._add(0, Node(start, self._size, digest, bytes(chunk[:HEAD]).ljust(HEAD, b"\0")))
+
+    def finish(self) -> Node:
+        """The root, after everything was fed."""
+        self.feed(b"", final=True)
+        if not self._size:
+            return Node(0, 0, self._whole.digest(), bytes(HEAD))
+        level = 0
+        while level < len(self._groups) - 1 or len(self._groups[level]) > 1:
+            self._close(level)
+            level += 1
+        return self._groups[level][0]
+
+    def _add(self, level: int, node: Node) -> None:
+        group = self._groups[level]
+        group.append(node)
+        ends_here = int.from_bytes(node.digest[:4]) >> (32 - FANOUT_BITS) == 0
+        if len(group) == MAX_CHILDREN or (ends_here and len(group) >= MIN_CHILDREN):
+            self._close(level)
+
+    def _close(self, level: int) -> None:
+        group = self._groups[level]
+        if not group:
+            return
+        running = self._hashes[level] or self._whole
+        self._groups[level], self._hashes[level] = [], hashlib.sha256()
+        if level + 1 == len(self._groups):
+            self._groups.append([])
+            self._hashes.append(None)
+        self._add(level + 1, _join(group, running.digest()))
+
+
+def _join(group: list[Node], digest: bytes) -> Node:
+    if len(group) == 1:
+        return group[0]
+    return Node(
+        group[0].start, group[-1].end, digest, group[0].head, 1 + max(node.height for node in group),
+        array("q", [node.end for node in group]), b"".join(node.digest for node in group),
+        b"".join(node.head for node in group), [node for node in group if node.height],
+    )  # fmt: skip
+
+
+def build(content: bytes) -> Node:
+    builder = Builder()
+    builder.feed(content)
+    return builder.finish()
+
+
+def composites(root: Node) -> Iterator[Node]:
+    """All nodes above chunks, parents first."""
+    if root.height:
+        yield root
+    for node in root.nodes:
+        yield from composites(node)

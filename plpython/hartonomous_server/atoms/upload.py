@@ -1,0 +1,37 @@
+"""Uploads: parts become one content, read twice in order and by pieces, so that memory does not grow with the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hartonomous_server import errors
+from hartonomous_server.atoms import ingest, tree
+from hartonomous_server.db import query
+
+
+def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, metadata: str,
+           sha256: bytes | None) -> int:
+    """Artifact id of the content that the parts of an upload make, which follow each other."""
+    root = _tree(db, upload)
+    if sha256 is not None and root.digest != sha256:
+        raise errors.UploadIncomplete(
+            f"the parts have the SHA-256 {root.digest.hex()}, expected {sha256.hex()}",
+            hint="the source changed meanwhile: give the upload up with hartonomous.ingest_abort and begin anew",
+        )
+
+    def fetch(sources: Sequence[int], starts: Sequence[int], ends: Sequence[int]) -> list[bytes]:
+        rows = query(db, "select data from hartonomous._upload_pieces($1, $2, $3) order by ord",
+                     ("bigint", upload), ("bigint[]", starts), ("bigint[]", ends))
+        return [row["data"] for row in rows]
+
+    return ingest.ingest_tree(db, tenant, modality, root, uri, metadata, fetch)
+
+
+def _tree(db: Any, upload: int) -> tree.Node:
+    builder, at = tree.Builder(), 0
+    sql = "select data from hartonomous.upload_part where upload_id = $1 and start = $2"
+    while rows := query(db, sql, ("bigint", upload), ("bigint", at)):
+        builder.feed(rows[0]["data"])
+        at += len(rows[0]["data"])
+    return builder.finish()

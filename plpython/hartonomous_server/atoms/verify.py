@@ -1,0 +1,55 @@
+"""Atoms read again: is every byte, place and child what it was?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+from hartonomous_server import errors
+from hartonomous_server.atoms import content, identity, tree
+from hartonomous_server.db import query
+
+PAGE_ATOMS = 256  # in memory at once
+
+Fault = tuple[int, int, int, str]
+
+
+def damage(db: Any, batch: int) -> Iterator[Fault]:
+    """Key and fault of each damaged atom."""
+    sql = "select * from hartonomous._atom_page($1, $2, $3, $4)"
+    last = (-1, -1, -1)
+    while rows := query(db, sql, *(("bigint", part) for part in last), ("int", min(batch, PAGE_ATOMS))):
+        for row in rows:
+            last = (row["h_xy"], row["h_yz"], row["h_zm"])
+            fault = _fault(db, row, last)
+            if fault:
+                yield *last, fault
+
+
+def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
+    digest, head, size = hashlib.sha256(), b"", 0
+    below = [] if row["children"] is None else [content.Span(span.place) for span in content.children(row)]
+    try:
+        for piece in content.read_spans(db, below) if below else [row["data"]]:
+            digest.update(piece)
+            head, size = head or piece[: tree.HEAD], size + len(piece)
+    except errors.AtomMissing as error:
+        return str(error)
+    if digest.digest() != row["content_hash"]:
+        return f"bytes do not hash to {row['content_hash'].hex()}"
+    head = head.ljust(tree.HEAD, b"\0")
+    place = identity.places(row["content_hash"], head, [size], row["modality"], row["tenant_id"])
+    if tuple(identity.keys_of(place)[0].tolist()) != key:
+        return "place is not that of its bytes"
+    if below and _ends(db, below) != row["ends"]:
+        return "ends are not those of its children"
+    return None
+
+
+def _ends(db: Any, below: Sequence[content.Span]) -> list[int]:
+    keys = zip(*(span.place for span in below), strict=True)
+    rows = query(db, "select data, ends from hartonomous._atom_get($1, $2, $3) order by ord",
+                 *(("bigint[]", list(column)) for column in keys))
+    return list(accumulate(len(child["data"]) if child["ends"] is None else child["ends"][-1] for child in rows))
