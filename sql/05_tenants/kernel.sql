@@ -48,7 +48,7 @@ begin
         perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format('an access policy denies %s', _permit.operation),
             'an administrator lists policies with hartonomous.access_policy_list');
     end if;
-    if needed = 'write' then
+    if needed = 'write' and current_setting('transaction_read_only') = 'off' then
         perform hartonomous._tenant_writable(_permit.operation, tenant);
     end if;
     for checked in

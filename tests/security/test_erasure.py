@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import cli
@@ -167,3 +168,41 @@ def test_a_refused_command_leaves_the_tenant_open(own, tmp_path):
         )
         assert "refer to rows of tenant 2" in cli.run(own.dsn("erasure"), "tenants", "erase", 2, "--yes", code=1).stderr
         assert client.content(mine) == b"mine" and client.ingest_text("it goes on")
+
+
+def test_the_audit_log_holds_and_tells_nothing_of_whom_it_was(own):
+    with acme(own) as client, own.connect("erasure") as connection:
+        connection.execute("select hartonomous.tenant_role_add(2, 'acme'), hartonomous.api_key_create(2, 'nightly')")
+        with pytest.raises(errors.NotPermitted):
+            client.tenant_erase(2)
+        connection.execute("select hartonomous.tenant_close(2)")
+        with pytest.raises(errors.NoTenant):
+            client.ingest_text("refused, which is recorded")
+        head = connection.execute("select head from hartonomous.audit_seal()").fetchone()[0]
+        exported = "\n".join(hartonomous.Client(connection, "").tenant_export(2))
+        assert "nightly" in exported and '"salt"' not in exported
+        connection.execute("select hartonomous.tenant_erase(2)")
+        connection.execute("select hartonomous.audit_collect()")
+        assert connection.execute("select * from hartonomous.audit_verify(%s)", [head]).fetchall() == []
+        entries = str(connection.execute("select row_to_json(l) from hartonomous.audit_log as l").fetchall())
+        assert "tenant_erase" in entries and "'acme'" not in entries and "nightly" not in entries
+
+
+def test_secrets_stay_where_they_are(own):
+    ciphertext = bytes(range(60))
+    with own.connect("erasure") as connection:
+        connection.execute("insert into hartonomous.secret values (2, 'provider', %s, 1)", [ciphertext])
+        exported = "\n".join(hartonomous.Client(connection, "").tenant_export(2))
+        assert '"provider"' in exported and b64encode(ciphertext).decode()[:20] not in exported
+        counts = connection.execute("select hartonomous.tenant_erase(2)").fetchone()[0]
+        assert counts["hartonomous.secret"]["removed"] == 1
+
+
+def test_a_verb_of_scope_write_reads_where_nothing_can_be_written(own):
+    """No lock is needed there, and none could be had."""
+    with acme(own) as client:
+        client.connection.execute("set default_transaction_read_only = on")
+        assert client.secret_list() == []
+        with pytest.raises(errors.Error) as raised:
+            client.ingest_text("x")
+        assert raised.value.sqlstate == "25006"
