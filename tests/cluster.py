@@ -89,6 +89,21 @@ class OwnServer(Server):
         subprocess.run(command, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
 
+@contextmanager
+def replica(server: Server, folder: Path) -> Iterator[Server]:
+    """A streaming replica made in a folder."""
+    run: dict[str, Any] = {"check": True, "env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    data = folder / "data"
+    subprocess.run([BINARIES / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", server.dsn("postgres")], **run)
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"unix_socket_directories = '{folder}'\n")
+    subprocess.run([BINARIES / "pg_ctl", "start", "-D", data, "-l", folder / "log", "-w"], **run)
+    try:
+        yield Server(make_conninfo(host=str(folder), port=5432, user="postgres"))
+    finally:
+        subprocess.run([BINARIES / "pg_ctl", "stop", "-D", data, "-m", "immediate", "-w"], **run)
+
+
 def dump(dsn: str, file: Path) -> None:
     subprocess.run(["pg_dump", "-Fc", "-f", file, "-d", dsn], check=True)
 

@@ -26,7 +26,7 @@ def verbs(command, path=()):
 # print one line that says it is done
 SILENT = {
     ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("policies", "drop"),
-    ("limits", "drop"),
+    ("limits", "drop"), ("secrets", "put"), ("secrets", "drop"),
 }  # fmt: skip
 
 
@@ -196,3 +196,13 @@ def test_the_audit_log(dsn):
     assert cli.run(dsn, "audit", "verify", "--head", head).stdout == "the audit log is whole\n"
     out = cli.run(dsn, "audit", "verify", "--head", "00", code=1).stdout
     assert "no seal has this head" in out
+
+
+def test_secrets(dsn, tmp_path):
+    (tmp_path / "key").write_text("of a provider\n")
+    cli.run(dsn, "secrets", "put", "provider", tmp_path / "key")
+    assert cli.run(dsn, "secrets", "get", "provider").stdout == "of a provider\n"
+    assert [secret["name"] for secret in cli.lines(dsn, "secrets", "list")] == ["provider"]
+    assert cli.lines(dsn, "secrets", "rotate") == [{"secrets": 0}]
+    cli.run(dsn, "secrets", "drop", "provider")
+    assert "no secret named 'provider'" in cli.run(dsn, "secrets", "get", "provider", code=1).stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import waiting
-from cluster import OwnServer
+from cluster import OwnServer, replica
 
 RECORDED = "select (detail ->> 'key_id')::int from hartonomous.audit_log where operation = 'authenticate' order by 1"
 COLLECT = "select hartonomous.audit_collect()"
@@ -243,3 +243,25 @@ def test_kills_lose_and_double_nothing(tmp_path):
             assert connection.execute("select * from hartonomous.audit_verify()").fetchall() == []
             connection.execute(COLLECT)
             assert not list(Path(tmp_path, "data", "hartonomous").glob("*/refusals*"))
+
+
+def test_what_a_replica_refuses_is_collected_once_it_is_promoted(tmp_path):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "copy").mkdir()
+    with OwnServer(tmp_path / "first") as server:
+        server.create("audited", extension=True)
+        with server.connect("audited") as connection:
+            refuse(connection, 1)  # lies in the base backup's file
+            with replica(server, tmp_path / "copy") as copy, copy.connect("audited") as reader:
+                connection.execute(COLLECT)
+                refuse(connection, 2)
+                refuse(reader, 3)
+                assert reader.execute(COLLECT).fetchone() == (0,)
+                waiting.until("the replica has the first", lambda: recorded(reader) == [1])
+                assert reader.execute("select count(*) > 0 from hartonomous.audit_list()").fetchone() == (True,)
+                reader.execute("select pg_promote()")
+                reader.execute(COLLECT)
+                assert recorded(reader) == [1, 3]
+                assert reader.execute("select * from hartonomous.audit_verify()").fetchall() == []
+            connection.execute(COLLECT)
+            assert recorded(connection) == [1, 2]

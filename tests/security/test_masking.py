@@ -22,14 +22,14 @@ MASKED = {
     "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
     "detokenize",
 }  # fmt: skip
-REFUSED = {"tensor", "tensor_slice", "model_files"}
+REFUSED = {"tensor", "tensor_slice", "model_files", "secret_get"}
 CALLERS_OWN = {"embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode"}
 NO_VALUES = {
     "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
     "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",
     "artifact_restore", "artifact_purge", "ingest_begin", "ingest_part", "ingest_missing", "ingest_commit",
     "ingest_abort", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
-    "audit_collect", "audit_seal",
+    "audit_collect", "audit_seal", "secret_put", "secret_list", "secret_drop",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 

@@ -242,7 +242,7 @@ def test_a_tenant_calls_nothing_inside(as_bob):
 
 def test_a_masked_caller_gets_none(connection, as_bob, tenants):
     as_bob.execute("select hartonomous.secret_put('x', 'y')")
-    connection.execute("select hartonomous.access_policy_put(1, 'mask', tenant_id => %s)", [tenants.ids[tenants.bob]])
+    connection.execute("select hartonomous.access_policy_put(-1, 'mask', tenant_id => %s)", [tenants.ids[tenants.bob]])
     with pytest.raises(psycopg.Error, match="secrets are masked") as raised:
         as_bob.execute("select hartonomous.secret_get('x')")
     assert raised.value.sqlstate == "ZH002"

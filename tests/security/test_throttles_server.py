@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 
 import hartonomous
 import psycopg
 import pytest
 import waiting
-from cluster import BINARIES, ENVIRONMENT, OwnServer, Server
+from cluster import OwnServer, replica
 from hartonomous import errors
-from psycopg.conninfo import make_conninfo
 
 HOUR = timedelta(hours=1)
 
@@ -110,17 +107,3 @@ def test_a_replica_throttles_by_itself(own_server, tmp_path):
             waiting.until("the replica has the limit", lambda: reader.query(seen).fetchall() == [(3,)])
             assert [attempt(reader) for _ in range(5)] == [1, 1, 1, 0, 0]
             assert [attempt(client) for _ in range(5)] == [1, 1, 1, 0, 0]
-
-
-@contextmanager
-def replica(server, folder):
-    run = {"check": True, "env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    data = folder / "data"
-    subprocess.run([BINARIES / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", server.dsn("postgres")], **run)
-    with (data / "postgresql.auto.conf").open("a") as settings:
-        settings.write(f"unix_socket_directories = '{folder}'\n")
-    subprocess.run([BINARIES / "pg_ctl", "start", "-D", data, "-l", folder / "log", "-w"], **run)
-    try:
-        yield Server(make_conninfo(host=str(folder), port=5432, user="postgres"))
-    finally:
-        subprocess.run([BINARIES / "pg_ctl", "stop", "-D", data, "-m", "immediate", "-w"], **run)

@@ -21,7 +21,7 @@ VERBS = dict(verbs(cli))
 # print one line that says it is done
 SILENT = {
     ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("policies", "drop"),
-    ("limits", "drop"),
+    ("limits", "drop"), ("secrets", "put"), ("secrets", "drop"),
 }  # fmt: skip
 
 

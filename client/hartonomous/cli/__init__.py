@@ -37,9 +37,9 @@ def cli(context: click.Context, dsn: str | None, api_key: str | None, as_json: b
 
 
 def _add_verbs() -> None:
-    from hartonomous.cli import audit, content, keys, limits, models, ops, policies, tenants
+    from hartonomous.cli import audit, content, keys, limits, models, ops, policies, secrets, tenants
 
-    groups = models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, audit.audit
+    groups = models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, audit.audit, secrets.secrets
     for verb in (*content.VERBS, *groups, *ops.VERBS):
         cli.add_command(verb)
 
