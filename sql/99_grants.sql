@@ -45,9 +45,6 @@ grant select on pg_catalog.pg_file_settings to hartonomous_definer;
 grant execute on function pg_catalog.pg_show_all_file_settings() to hartonomous_definer;
 revoke delete, truncate on hartonomous.audit_log, hartonomous.audit_seal from hartonomous_definer;
 grant select on hartonomous.audit_log, hartonomous.audit_seal, hartonomous.access_policy to hartonomous_admin;
--- ref_count of a public atom would tell of others' use of it
-grant select (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ends, meta, version, created_at) on hartonomous.atom
-    to hartonomous_reader;
 do $$
 declare
     part pg_catalog.regclass;
@@ -78,6 +75,7 @@ end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.audit_collect(), hartonomous.audit_seal() to hartonomous_worker;
 grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
+    hartonomous._modality(text), hartonomous._atom_identity(bytea, smallint, int),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$

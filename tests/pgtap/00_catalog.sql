@@ -2,7 +2,7 @@
 \set ON_ERROR_STOP on
 load 'plpgsql_check';
 begin;
-select plan(30);
+select plan(42);
 
 create temp view ours as
 select p.oid::regprocedure as routine, p.*, l.lanname
@@ -193,6 +193,77 @@ select is_empty(
       select r.relation from (table stored union all table sequences) as r
       join pg_extension as e on e.extname = 'hartonomous' and r.relation::oid <> all (e.extconfig)$$,
     'pg_dump takes the rows and sequences of every tenant table');
+
+-- every other kind of object
+select is_empty(
+    $$select d.classid::regclass, pg_describe_object(d.classid, d.objid, 0) from pg_depend as d
+      join pg_extension as e on e.oid = d.refobjid and e.extname = 'hartonomous'
+      where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+        and d.classid <> all (array['pg_class', 'pg_proc', 'pg_type', 'pg_cast', 'pg_namespace']::regclass[])$$,
+    'the extension is made of relations, functions, types, casts and schemas: no operator, collation, language or event trigger');
+select is_empty(
+    $$select pg_describe_object(c.classid, c.objid, 0) from (
+          select 'pg_class'::regclass, oid from ours_relation where relkind in ('r', 'p', 'v', 'm', 'S') and not relispartition
+          union all select 'pg_proc'::regclass, oid from pg_proc where pronamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace)
+          union all select 'pg_type'::regclass, t.oid from pg_type as t left join pg_class as r on r.oid = t.typrelid
+                    where t.typnamespace in ('hartonomous'::regnamespace, 'hartonomous_private'::regnamespace)
+                      and t.typelem = 0 and coalesce(r.relkind, 'c') = 'c'
+      ) as c (classid, objid)
+      where not exists (select from pg_depend as d join pg_extension as e on e.oid = d.refobjid and e.extname = 'hartonomous'
+                        where d.classid = c.classid and d.objid = c.objid and d.deptype = 'e')$$,
+    'nothing stands in our schemas that is not the extension''s');
+select is_empty(
+    $$select p.polrelid::regclass, p.polname, p.polcmd, p.polpermissive from pg_policy as p join ours_relation as r on r.oid = p.polrelid
+      where (p.polname, p.polcmd, p.polpermissive) not in (('tenant_read', 'r', true), ('access', 'r', false), ('admin_read', 'r', true))
+         or (p.polname = 'admin_read') <> (p.polroles = array['hartonomous_admin'::regrole::oid])
+         or (p.polname <> 'admin_read') <> (p.polroles = '{0}')$$,
+    'policies let a tenant read, an access policy narrow that, an administrator read: none lets anybody write');
+select is_empty(
+    $$select t.relation from hartonomous.tenant_table as t
+      where not exists (select from pg_policy as p where p.polrelid = t.relation and p.polname = 'tenant_read')
+         or not exists (select from pg_policy as p where p.polrelid = t.relation and p.polname = 'access')$$,
+    'every tenant table has both policies');
+select is_empty(
+    $$select t.tgrelid::regclass, t.tgname, t.tgfoid::regprocedure, t.tgenabled from pg_trigger as t join ours_relation as r on r.oid = t.tgrelid
+      where not t.tgisinternal and (t.tgenabled not in ('O', 'A') or not exists (select from ours as o where o.oid = t.tgfoid))$$,
+    'triggers on our tables are on, and call our functions');
+select is_empty(
+    $$select r.ev_class::regclass, r.rulename from pg_rewrite as r join ours_relation as o on o.oid = r.ev_class where r.rulename <> '_RETURN'$$,
+    'no table has a rule');
+select is_empty(
+    $$select r.relation from ours_relation as r
+      where r.relkind = 'v' and not coalesce(r.reloptions @> '{security_invoker=true}', false)
+        and exists (select from pg_rewrite as w join pg_depend as d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+                    join hartonomous.tenant_table as t on t.relation = d.refobjid where w.ev_class = r.oid)
+      union all select relation from ours_relation where relkind = 'm'$$,
+    'a view of tenants'' rows reads them as its caller, and none is materialized');
+select is_empty(
+    $$select d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclacl from pg_default_acl as d
+      where d.defaclrole::regrole::text like 'hartonomous\_%' or d.defaclnamespace::regnamespace::text like 'hartonomous%'$$,
+    'no default privileges are given in our schemas or by our roles');
+select is_empty(
+    $$select r.relation, a.grantee::regrole, a.privilege_type from ours_relation as r
+      cross join lateral aclexplode(r.relacl) as a
+      where r.relkind = 'S' and pg_get_userbyid(a.grantee) not in ('hartonomous_owner', 'hartonomous_definer')
+      union all
+      select a.attrelid::regclass, x.grantee::regrole, x.privilege_type from pg_attribute as a join ours_relation as r on r.oid = a.attrelid
+      cross join lateral aclexplode(a.attacl) as x where x.grantee = 0 or x.privilege_type <> 'SELECT'$$,
+    'sequences are the definer''s, and no column is granted to PUBLIC or for writing');
+select is_empty(
+    $$select t.relation, p.role from hartonomous.tenant_table as t cross join unnest(array['hartonomous_reader', 'hartonomous_worker']) as p (role)
+      where has_table_privilege(p.role, t.relation, 'select')$$,
+    'tenants read tables by columns: ctid and xmin would count the rows of others');
+select is_empty(
+    $$select a.attrelid::regclass, a.attname, a.attstattarget from hartonomous.tenant_table as t
+      cross join lateral (select t.relation union select relid from pg_partition_tree(t.relation)) as p (relid)
+      join pg_attribute as a on a.attrelid = p.relid and a.attnum > 0 and not a.attisdropped
+      where a.atttypid in ('text'::regtype, 'bytea'::regtype, 'name'::regtype)
+        and a.attstattarget is distinct from (a.attname = 'content_hash')::int::smallint$$,
+    'no sample of a text is in the statistics, from which EXPLAIN would spell it out');
+select is_empty(
+    $$select routine from ours
+      where prosecdef and lanname = 'sql' and prosqlbody is null$$,
+    'a SQL definer''s body is bound when it is created');
 
 select * from finish();
 rollback;

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from attacks import ATTACKS, KNOWN, administration, identity, plans, planted, reading, statistics
+from attacks import ATTACKS, KNOWN, administration, identity, plans, planted, reading, rules, statistics, verbs
 from attacks.session import PASSWORD, Session, Victim
 from psycopg.sql import SQL, Identifier
 
-THEMES = (administration, identity, plans, planted, reading, statistics)
+THEMES = (administration, identity, plans, planted, reading, rules, statistics, verbs)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decisions" / "20-what-tenants-can-learn.md"
 PAGE = "\n\n".join(f"## Part {part}\n\nPart {part} of what {{0}} wrote, which is a sentence." for part in range(120))
 

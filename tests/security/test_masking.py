@@ -160,7 +160,7 @@ def test_what_is_the_callers_own_is_not_masked(client, masked):
 
 def test_tables_give_no_rows(client, connection, masked):
     relations = {name for (name,) in connection.execute(RELATIONS)}
-    assert {"artifact", "atom", "tenant", "artifact_text", "tensor_atom", "atom_embedding"} <= relations
+    assert {"artifact", "tenant", "artifact_text", "tensor_atom", "atom_embedding"} <= relations
     sources = [*(relations - CONSTANTS), "tensor_atom_coefficient__all()", "tensor_atom_coefficient__as_of(now())"]
     sources += ["tensor_atom_coefficient__as_of_snapshot(pg_current_snapshot())"]
     with hartonomous.connect(masked.as_pool, masked.plain) as plain:

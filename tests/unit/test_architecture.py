@@ -88,6 +88,7 @@ def test_size_must_be_a_positive_integer(value: object) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
+        ({"num_hidden_layers": 10**7}, errors.ModelCorrupt),
         ({"num_attention_heads": 3}, errors.ModelCorrupt),
         ({"layer_norm_eps": "small"}, errors.ModelCorrupt),
         ({"hidden_act": "silu"}, errors.ArchitectureUnsupported),

@@ -118,6 +118,28 @@ def test_broken_tokenizer(content: dict[str, Any]) -> None:
         tokenizer.check({"tokenizer": content or {"version": "1.0"}}, model_files())
 
 
+def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": pattern, "content": content}]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalizer": replace({"String": "a"}, "aa")},
+        {"normalizer": replace({"String": ""}, "a")},
+        {"normalizer": replace({"Regex": "(a+)+$"}, "")},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
+        {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Isolated", "invert": False}},
+        {"decoder": replace({"String": "a"}, "aa")},
+        {"model": {**tokenizer_json()["model"], "max_input_chars_per_word": 10**9}},
+    ],
+)
+def test_a_tokenizer_that_could_explode(changes: dict[str, Any]) -> None:
+    with pytest.raises(errors.TokenizerInvalid, match="expected|not supported"):
+        tokenizer.check({"tokenizer": tokenizer_json(**changes)}, model_files())
+    tokenizer.check({"tokenizer": tokenizer_json(normalizer=replace({"String": "ab"}, "a"))}, model_files())
+
+
 def test_check_compares_with_the_embedding_table() -> None:
     tokenizer.check({"tokenizer": tokenizer_json()}, model_files())
     with pytest.raises(errors.TokenizerInvalid, match="token id 11, expected ids below vocab_size 11"):

@@ -14,6 +14,7 @@ FLOAT_DTYPES = ("F32", "F16", "BF16")
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
 SUPPORTED = ("BertModel",)
+MAX_LAYERS = 1000
 # Written by some exporters, used by no embedding: accepted, and checked when present.
 OPTIONAL = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
@@ -53,6 +54,9 @@ class BertConfig:
         hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
         if hidden % heads:
             raise errors.ModelCorrupt(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
+        if sizes["num_hidden_layers"] > MAX_LAYERS:
+            found = f"num_hidden_layers is {sizes['num_hidden_layers']}"
+            raise errors.ModelCorrupt(f"{found}, expected at most {MAX_LAYERS}")
         _only(config, "position_embedding_type", ("absolute",), "absolute")
         _only(config, "is_decoder", (False,), False)
         _only(config, "add_cross_attention", (False,), False)

@@ -23,6 +23,8 @@ _NORMALIZER_SETTINGS = {
 CHARACTERS_A_TOKEN = 16
 MAX_CHARACTERS = 1_000_000  # of a text with hardly any words in it; what stands after them is not read
 
+MAX_WORD = 1000  # characters of a word: it is looked up in the square of its length
+
 _SPECIAL_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token")
 
 
@@ -116,9 +118,36 @@ def check(tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, A
         raise errors.TokenizerInvalid("tokenizer gives no token for an empty text, expected its special tokens")
 
 
+def _refuse_explosive(content: Mapping[str, Any]) -> None:
+    """Refuses what lets a short text fill the memory, or keeps the library busy where no cancel reaches it."""
+    for step in ("normalizer", "pre_tokenizer", "decoder"):
+        _refuse_explosive_step(content.get(step))
+    model = content.get("model")
+    longest = model.get("max_input_chars_per_word") if isinstance(model, Mapping) else None
+    if isinstance(longest, int) and longest > MAX_WORD:
+        raise errors.TokenizerInvalid(f"max_input_chars_per_word is {longest}, expected at most {MAX_WORD}")
+
+
+def _refuse_explosive_step(step: Any) -> None:
+    if isinstance(step, list):
+        for part in step:
+            _refuse_explosive_step(part)
+    if not isinstance(step, Mapping):
+        return
+    kind, pattern = step.get("type"), step.get("pattern")
+    text = pattern.get("String", "") if isinstance(pattern, Mapping) else ""
+    if kind == "Precompiled" or isinstance(pattern, Mapping) and "Regex" in pattern:
+        raise errors.TokenizerInvalid(f"tokenizer step {kind} has a table or an expression of its own: not supported")
+    if kind == "Replace" and len(str(step.get("content"))) > len(str(text)):
+        raise errors.TokenizerInvalid("tokenizer step Replace makes texts longer, expected one that does not")
+    for part in step.values():
+        _refuse_explosive_step(part)
+
+
 def _build(content: Mapping[str, Any]) -> Any:
     import tokenizers
 
+    _refuse_explosive(content)
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # the library raises nothing narrower

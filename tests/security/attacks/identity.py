@@ -204,13 +204,17 @@ def a_key_of_the_victims(session: Session, victim: Victim) -> bool:
 @attack("grant select on hartonomous.context_secret, hartonomous.api_key, hartonomous.jwt_issuer to public")
 def reading_what_signs(session: Session, victim: Victim) -> bool:
     return session.tries("select inner_pad from hartonomous.context_secret", "select jwks from hartonomous.jwt_issuer",
-                         "select secret_hash from hartonomous.api_key")  # fmt: skip
+                         "select secret_hash from hartonomous.api_key", "select last_value from hartonomous.id_key",
+                         "select ciphertext from hartonomous.secret")  # fmt: skip
 
 
-@attack("""
+@attack(
+    """
 alter function hartonomous._context_bind(int, bigint, text[]) security definer;
 alter function hartonomous._context_bind(int, bigint, text[]) owner to hartonomous_definer;
-grant execute on function hartonomous._context_bind(int, bigint, text[]) to public""", kinds=("key",))
+grant execute on function hartonomous._context_bind(int, bigint, text[]) to public""",
+    kinds=("key",),
+)
 def having_a_context_signed(session: Session, victim: Victim) -> bool:
     with session.connection.transaction():
         session.connection.execute("select hartonomous._context_bind(%s, null, '{read}')", [victim.tenant])

@@ -87,11 +87,14 @@ class Session:
         return passed
 
     def operator(self, *statements: str, parameters: Any = None) -> list[Any]:
-        """As the superuser; rows of the last statement."""
+        """As the superuser; rows of the last statement. An error is the test's, not a wall the attacker met."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for statement in statements:
-                cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+            try:
+                for statement in statements:
+                    cursor = connection.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []
+            except psycopg.Error as error:
+                raise RuntimeError(f"{statement}: {error}") from error
 
     @contextmanager
     def as_victim(self) -> Iterator[psycopg.Connection[Any]]:

@@ -170,3 +170,32 @@ def statements_of_those_who_share_a_role(session: Session, victim: Victim) -> bo
     with session.connect() as other:
         other.execute(f"select hartonomous.authenticate('{victim.key}')")
         return victim.key in str(session.rows("select query from pg_stat_activity where usename = current_user"))
+
+
+@attack("grant select on hartonomous.atom to public")
+def whether_somebody_has_content(session: Session, victim: Victim) -> bool:
+    """The place of a tenant's content follows from its bytes and the tenant's id: EXPLAIN says what stands there."""
+    place = "select h_xy, h_yz, h_zm from hartonomous.atom_identity(%s, 'text', %s)"
+    session.plain("set enable_seqscan = off")
+
+    def found(content: bytes) -> str:
+        keys = session.rows(place, [content, victim.tenant])[0]
+        query = "select 1 from hartonomous.atom where (h_xy, h_yz, h_zm) = (%s, %s, %s)"
+        lines = session.rows(f"explain (analyze, costs off, timing off, summary off) {query}", keys)
+        return re.sub(r"atom_p\d+|-?\d{6,}", "", str(lines))
+
+    return found(victim.canary.encode()) != found(b"of nobody")
+
+
+@attack("create or replace function hartonomous._document_lock(tenant_id int, source_uri text) returns void"
+        " language sql volatile return"
+        " pg_advisory_xact_lock(hashtextextended('hartonomous.document:' || tenant_id || ':' || source_uri,"
+        " 0))")  # fmt: skip
+def a_lock_named_by_a_document(session: Session, victim: Victim) -> bool:
+    """Who can work out a lock's key sees when the document is ingested, and can keep it from being."""
+    names = [f"{prefix}{victim.tenant}{sign}{victim.document}" for prefix in ("hartonomous.document:", "", "document:")
+             for sign in (":", " ", "/")]  # fmt: skip
+    with session.as_victim() as other, other.transaction(force_rollback=True):
+        other.execute("select hartonomous.ingest_document(%s, 'a text')", [victim.document])
+        taken = "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+        return any(session.rows(taken, [name]) == [(False,)] for name in names)
