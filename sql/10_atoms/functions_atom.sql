@@ -67,11 +67,12 @@ begin
             made[at] := true;
         end loop;
         exit when missing = 0;
+        -- one by one in the order of the arrays: a plan made while the table is empty would join without the key
         select coalesce(array_agg(l.ord), '{}'::int[]) into held
         from (select i.ord from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) with ordinality as i (h_xy, h_yz, h_zm, ord)
-              join hartonomous.atom as a using (h_xy, h_yz, h_zm)
-              where not made[i.ord]
-              order by i.ord for key share of a) as l;
+              cross join lateral (select from hartonomous.atom as a where (a.h_xy, a.h_yz, a.h_zm) = (i.h_xy, i.h_yz, i.h_zm)
+                                  limit 1 for key share) as a
+              where not made[i.ord]) as l;
         exit when missing = cardinality(held);
     end loop;
     if cardinality(held) < missing then
@@ -81,7 +82,7 @@ begin
 
     select i.h_xy, i.h_yz, i.h_zm into other
     from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes) with ordinality as i (h_xy, h_yz, h_zm, content_hash, ord)
-    join hartonomous.atom as a using (h_xy, h_yz, h_zm)
+    cross join lateral (select x.content_hash from hartonomous.atom as x where (x.h_xy, x.h_yz, x.h_zm) = (i.h_xy, i.h_yz, i.h_zm) limit 1) as a
     where not made[i.ord] and a.content_hash <> i.content_hash limit 1;
     if found then
         raise exception 'atom (%, %, %) holds different content', other.h_xy, other.h_yz, other.h_zm

@@ -147,8 +147,10 @@ begin
     return query
     select i.ord, a.artifact_id, a.artifact_id = any (made)
     from unnest(_artifact_put.hashes) with ordinality as i (content_hash, ord)
-    join hartonomous.artifact as a
-      on a.tenant_id = _artifact_put.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
+    cross join lateral (  -- one by one: a plan made while the table is empty would join without the hash
+        select x.artifact_id from hartonomous.artifact as x
+        where x.tenant_id = _artifact_put.tenant_id and x.content_hash = i.content_hash and x.deleted_at is null
+        limit 1) as a
     order by i.ord;
 end
 $$;
@@ -194,8 +196,8 @@ begin
         select _artifact_insert.tenant_id, _artifact_insert.modality, _artifact_insert.subtype,
                i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.canonical_text
         from input as i
-        where not exists (select from hartonomous.artifact as a where a.tenant_id = _artifact_insert.tenant_id
-                          and a.content_hash = i.content_hash and a.deleted_at is null)
+        where (select a.artifact_id from hartonomous.artifact as a where a.tenant_id = _artifact_insert.tenant_id
+               and a.content_hash = i.content_hash and a.deleted_at is null limit 1) is null
         order by i.content_hash
         on conflict (tenant_id, content_hash) where deleted_at is null do nothing
         returning artifact_id
