@@ -106,7 +106,8 @@ class Bytea(System):
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        connection.execute("create table plain.content (id bigint generated always as identity primary key, data bytea)")
+        key = "id bigint generated always as identity primary key"
+        connection.execute(f"create table plain.content ({key}, data bytea)")
 
     def write(self, content: bytes) -> int:
         return self.value("insert into plain.content (data) values (%b) returning id", content)
