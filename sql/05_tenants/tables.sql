@@ -30,7 +30,7 @@ create table hartonomous.tenant_table (
 comment on table hartonomous.tenant_table is
 'Registry of tables that hold tenants'' rows; row security, export and erasure are driven by it.';
 comment on column hartonomous.tenant_table.exported is 'whether tenant_export gives the rows out';
-comment on column hartonomous.tenant_table.omitted is 'columns that tenant_export leaves out: hashes and ciphertexts of secrets';
+comment on column hartonomous.tenant_table.omitted is 'columns that tenant_export leaves out of rows: hashes and ciphertexts of secrets, bytes that it gives out in pieces';
 comment on column hartonomous.tenant_table.pseudonymised_by is
 'NULL: tenant_erase deletes the rows. Otherwise a function (tenant_id int) -> bigint that makes them nobody''s, and returns how many';
 

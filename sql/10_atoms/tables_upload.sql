@@ -28,6 +28,6 @@ comment on table hartonomous.upload_part is 'Bytes of an unfinished upload from 
 create index on hartonomous.upload_part (tenant_id);
 
 insert into hartonomous.tenant_table (relation) values ('hartonomous.upload');
--- what is not finished is no content yet
-insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.upload_part', false);
+-- its bytes are given out in pieces
+insert into hartonomous.tenant_table (relation, omitted) values ('hartonomous.upload_part', '{data}');
 select hartonomous._dump_rows(array['hartonomous.upload', 'hartonomous.upload_part']::regclass[]);

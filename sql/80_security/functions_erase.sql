@@ -61,17 +61,11 @@ create or replace function hartonomous._atom_release(tenant_id int) returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    with held as (
-        select a.h_xy, a.h_yz, a.h_zm, count(*) as refs
-        from hartonomous.artifact as a join hartonomous.atom as x on (x.h_xy, x.h_yz, x.h_zm) = (a.h_xy, a.h_yz, a.h_zm)
-        where a.tenant_id = _atom_release.tenant_id and x.tenant_id <> _atom_release.tenant_id
-        group by a.h_xy, a.h_yz, a.h_zm
-    ), locked as (
-        select x.h_xy, x.h_yz, x.h_zm, h.refs from held as h join hartonomous.atom as x on (x.h_xy, x.h_yz, x.h_zm) = (h.h_xy, h.h_yz, h.h_zm)
-        order by x.h_xy, x.h_yz, x.h_zm for no key update of x
-    )
-    update hartonomous.atom as x set ref_count = x.ref_count - l.refs
-    from locked as l where (x.h_xy, x.h_yz, x.h_zm) = (l.h_xy, l.h_yz, l.h_zm);
+    insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
+    select x.tenant_id, x.h_xy, x.h_yz, x.h_zm, -count(*)
+    from hartonomous.artifact as a join hartonomous.atom as x on (x.h_xy, x.h_yz, x.h_zm) = (a.h_xy, a.h_yz, a.h_zm)
+    where a.tenant_id = _atom_release.tenant_id and x.tenant_id <> _atom_release.tenant_id
+    group by x.tenant_id, x.h_xy, x.h_yz, x.h_zm;
 end;
 comment on function hartonomous._atom_release(int) is 'Takes the references of a tenant''s artifacts off the atoms of others, such as public ones.';
 

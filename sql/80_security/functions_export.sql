@@ -52,6 +52,16 @@ begin atomic
 end;
 comment on function hartonomous._export_contents(int) is 'Root atoms of a tenant''s artifacts, deleted ones included; data is NULL for composites.';
 
+create or replace function hartonomous._export_parts(tenant_id int) returns table (upload_id bigint, start bigint, data bytea)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select p.upload_id, p.start + at.byte, substr(p.data, at.byte + 1, 65536)
+    from hartonomous.upload_part as p cross join lateral generate_series(0, p.length - 1, 65536) as at (byte)
+    where p.tenant_id = _export_parts.tenant_id;
+end;
+comment on function hartonomous._export_parts(int) is 'Bytes of a tenant''s unfinished uploads in pieces.';
+
 create or replace function hartonomous.tenant_export(tenant_id int) returns setof text
 language plpython3u stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -60,4 +70,4 @@ from hartonomous_server.security import export
 return export.lines(plpy, tenant_id)
 $$;
 comment on function hartonomous.tenant_export(int) is
-'Everything of a tenant as lines of JSON, of one snapshot: a header with tables and columns; {"table", "row"} for each row, bytes as base64, vectors and geometries as text; {"table", "content": {"artifact_id", "start", "data"}} for the bytes of each artifact in pieces of at most 64 KiB; at the end the rows per table and the SHA-256 of all lines before, each with its line feed. Hashes of keys and secrets are left out. Read it through a cursor over select tenant_export(...): then it is made in constant memory as it is fetched. Errors: 22023 no such tenant or rounding numbers, ZH013 damaged content.';
+'Everything of a tenant as lines of JSON, of one snapshot: a header with tables and columns; {"table", "row"} for each row, bytes as base64, vectors and geometries as text; {"table", "content": {"artifact_id", "start", "data"}} for the bytes of each artifact in pieces of at most 64 KiB, and with "upload_id" for those of unfinished uploads; at the end the rows per table and the SHA-256 of all lines before, each with its line feed. Hashes of keys and secrets are left out. Read it through a cursor over select tenant_export(...): then it is made in constant memory as it is fetched. Errors: 22023 no such tenant or rounding numbers, ZH013 damaged content.';

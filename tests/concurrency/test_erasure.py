@@ -66,7 +66,7 @@ def work(dsn, seed, ended, refused):
     with hartonomous.connect(dsn) as client:
         while not ended.is_set():
             number = chance.randrange(30)
-            call = chance.choice([write_document, write_bytes, embed, embed_unstored, delete, several])
+            call = chance.choice([write_document, write_bytes, embed, embed_unstored, delete, purge, upload, several])
             try:
                 call(client, number, chance)
                 done += 1
@@ -98,6 +98,20 @@ def delete(client, number, chance):
     client.artifact_delete(client.ingest_text(f"text {number}"))
 
 
+def purge(client, number, chance):
+    with client.transaction():
+        artifact = client.ingest(bytes(150_000) + chance.randbytes(8))
+        client.artifact_delete(artifact)
+        client.artifact_purge(artifact)
+
+
+def upload(client, number, chance):
+    begun = client.ingest_begin("binary", f"upload/{chance.random()}")
+    client.ingest_part(begun, 0, bytes([number]) * 100_000)
+    if chance.random() < 0.5:
+        client.ingest_commit(begun)
+
+
 def several(client, number, chance):
     """One transaction that locks rows of several kinds, in an order of its own."""
     with client.transaction():
@@ -117,16 +131,18 @@ def test_erasing_while_all_write(dsn, connection, client, role, pool_role, publi
     for number in range(ROUNDS):
         goes = tenant(client, f"goes {number}", role)
         ended, refused = threading.Event(), []
-        with ThreadPoolExecutor(SESSIONS + 1) as pool:
+        with ThreadPoolExecutor(SESSIONS + 2) as pool:
             works = [pool.submit(work, acting(dsn, role), number * 100 + i, ended, refused) for i in range(SESSIONS)]
             beside = pool.submit(write_beside, acting(dsn, pool_role), key, ended, number)
-            waiting.until("some is embedded", lambda goes=goes: rows(connection, goes, "atom_embedding") > 10)
+            collecting = pool.submit(collect, dsn, ended)
             try:
+                until_embedded(connection, goes, [*works, beside, collecting])
                 counts = privacy.erase(client, goes)
             finally:
                 ended.set()
             done = [running.result(waiting.PATIENCE) for running in works]
             beside.result(waiting.PATIENCE)
+            collecting.result(waiting.PATIENCE)
         assert sum(done) > 0 and len(refused) <= SESSIONS
         assert counts["hartonomous.artifact"]["removed"] > 0
         assert left(connection, goes) == {}
@@ -256,12 +272,28 @@ def enter(client, text):
     return opened
 
 
+def until_embedded(connection, tenant_id, others):
+    """Until there is something to erase; whoever has failed by then is heard at the end."""
+    waiting.until(
+        "some is embedded",
+        lambda: rows(connection, tenant_id, "atom_embedding") > 10 or any(running.done() for running in others),
+    )
+
+
 def write_beside(dsn, key, ended, number):
     """The tenant that stays goes on meanwhile."""
     with hartonomous.connect(dsn, api_key=key) as client:
         client.ingest_text(f"beside {number}")
         while not ended.is_set():
             client.embed_artifacts([client.ingest_text(f"beside {number} {random.random()}")])
+
+
+def collect(dsn, ended):
+    """Maintenance of all tenants goes on meanwhile."""
+    with hartonomous.connect(dsn) as client:
+        while not ended.is_set():
+            client.atom_collect_garbage()
+            client.upload_expire(timedelta(days=1))
 
 
 def rows(connection, tenant_id, table):

@@ -20,6 +20,7 @@ import waiting
 from hartonomous import errors, models, privacy
 
 MEGABYTE = 1_000_000
+UNFINISHED = os.urandom(150_000)
 LARGE = [26 * MEGABYTE] * 8  # content that no buffer should hold
 
 
@@ -36,6 +37,7 @@ def full(dsn, tmp_path_factory):
         client.embed_artifacts(client.embedding_pending(batch=1000))
         client.ingest_many([b"", b"leaf", os.urandom(65_536), os.urandom(65_537), bytes(200_000)], "binary")
         client.artifact_delete(client.ingest_text("deleted, and there until it is erased"))
+        client.ingest_part(client.ingest_begin("binary", "unfinished"), 0, UNFINISHED)
         client.api_key_create(1, "of an export")
         other = client.tenant_create("other")
         client.tenant_role_add(other, "postgres")
@@ -52,7 +54,7 @@ def restored(lines):
             rows.setdefault(record["table"], []).append(record["row"])
         elif "content" in record:
             piece = record["content"]
-            content = contents.setdefault(piece["artifact_id"], bytearray())
+            content = contents.setdefault(piece.get("artifact_id", "uploads"), bytearray())
             assert piece["start"] == len(content)
             content += base64.b64decode(piece["data"], validate=True)
     return rows, contents
@@ -60,6 +62,7 @@ def restored(lines):
 
 def test_everything_can_be_made_from_an_export_again(full, client, connection):
     rows, contents = restored(client.tenant_export(1))
+    assert contents.pop("uploads") == UNFINISHED
     artifacts = connection.execute(
         "select artifact_id, content_hash, content_length, canonical_text from hartonomous.artifact where tenant_id = 1"
     ).fetchall()

@@ -166,6 +166,7 @@ select is((:'erased'::jsonb -> 'hartonomous.notice')::text, '{"removed": 0, "rem
 select is((:'erased'::jsonb -> 'hartonomous.note' ->> 'removed')::int, 1, 'a table nobody thought of goes along');
 select set_eq(format('select jsonb_object_keys(%L)', :'erased'), 'select relation::text from hartonomous.tenant_table', 'every table is reported');
 select is_empty(format('select * from hartonomous._tenant_rows(%s) where remaining > 0', :ann), 'nothing is left');
+select hartonomous._atom_reference_fold() \g /dev/null
 select results_eq('select count(*), max(ref_count) from hartonomous.atom where value = ''known to everybody''', 'values (1::bigint, 1::bigint)',
                   'public atoms stay, with one reference less');
 select set_eq('select what, tenant_id from hartonomous.notice', format('values (''a'', -1), (''b'', -1), (''c'', %s)', :bob));

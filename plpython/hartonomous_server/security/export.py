@@ -13,7 +13,8 @@ from hartonomous_server.atoms import content
 from hartonomous_server.db import query
 
 ROWS_A_FETCH = 16  # a tensor's tile has 350 kB in JSON
-CONTENTS = "hartonomous.artifact"  # the table after whose rows contents follow
+
+Piece = tuple[int, int, bytes]  # of what, from which byte, the bytes
 
 
 def lines(db: Any, tenant: int | None) -> Iterator[str]:
@@ -44,10 +45,13 @@ def _sealed(header: str, db: Any, tenant: int | None, tables: list[tuple[str, st
             line = f'{{"table": {json.dumps(relation)}, "row": {row["row"]}}}'
             digest.update(line.encode() + b"\n")
             yield line
-        if relation == CONTENTS:
-            for line in _contents(db, tenant):
-                digest.update(line.encode() + b"\n")
-                yield line
+        key, bytes_of = CONTENTS.get(relation, ("", _none))
+        for owner, start, piece in bytes_of(db, tenant):
+            data = b64encode(piece).decode()
+            where = f'"{key}": {owner}, "start": {start}'
+            line = f'{{"table": {json.dumps(relation)}, "content": {{{where}, "data": "{data}"}}}}'
+            digest.update(line.encode() + b"\n")
+            yield line
     yield json.dumps({"rows": counts, "sha256": digest.hexdigest()})
 
 
@@ -58,15 +62,17 @@ def _rows(db: Any, statement: str, *arguments: tuple[str, Any]) -> Iterator[Any]
     cursor.close()
 
 
-def _contents(db: Any, tenant: int | None) -> Iterator[str]:
+def _none(db: Any, tenant: int | None) -> Iterator[Piece]:
+    return iter(())
+
+
+def _artifacts(db: Any, tenant: int | None) -> Iterator[Piece]:
     """Bytes of all artifacts, verified; at least one piece of each."""
     statement = "select artifact_id, h_xy, h_yz, h_zm, content_hash, data from hartonomous._export_contents($1)"
     for row in _rows(db, statement, ("int", tenant)):
         start = 0
         for piece in _pieces(db, row):
-            data = b64encode(piece).decode()
-            where = f'"artifact_id": {row["artifact_id"]}, "start": {start}'
-            yield f'{{"table": "{CONTENTS}", "content": {{{where}, "data": "{data}"}}}}'
+            yield row["artifact_id"], start, piece
             start += len(piece)
 
 
@@ -77,3 +83,13 @@ def _pieces(db: Any, row: Any) -> Iterator[bytes]:
         yield row["data"]
     else:
         raise errors.AtomMissing(f"content of artifact {row['artifact_id']} is damaged")
+
+
+def _uploads(db: Any, tenant: int | None) -> Iterator[Piece]:
+    statement = "select upload_id, start, data from hartonomous._export_parts($1)"
+    for row in _rows(db, statement, ("int", tenant)):
+        yield row["upload_id"], row["start"], row["data"]
+
+
+# After the rows of these tables come bytes, under the name of what they are of.
+CONTENTS = {"hartonomous.artifact": ("artifact_id", _artifacts), "hartonomous.upload_part": ("upload_id", _uploads)}
