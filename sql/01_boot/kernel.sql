@@ -83,7 +83,8 @@ declare
     ids constant text := format('%s_%s_seq', relation, id);
 begin
     execute format('create sequence %s maxvalue 1099511627775 owned by %s.%I', ids, relation, id);
-    execute format('alter table %s alter column %I set default hartonomous._opaque_id(%L, %s)', relation, id, ids, hashtext(ids));
+    execute format('alter table %s alter column %I set default hartonomous._opaque_id(%L, %s)', relation, id, ids,
+                   ('x' || left(encode(sha256(convert_to(ids, 'UTF8')), 'hex'), 8))::bit(32)::int);  -- the same wherever a dump goes
     perform pg_extension_config_dump(ids, '');
 end
 $$;

@@ -31,7 +31,7 @@ end
 $$;
 comment on function hartonomous._audit_entry(text, int, text, text, jsonb) is 'An entry of the audit log for what happens now.';
 
-create or replace function hartonomous._audit_append(entries jsonb[]) returns bigint
+create or replace function hartonomous._audit_append(entries jsonb[], collected boolean default false) returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -45,6 +45,9 @@ begin
             entry_id uuid, at timestamptz, tenant_id int, operation text, result text, sqlstate text, role_name name, session_name name,
             key_id bigint, client_addr inet, backend_pid int, application_name text, detail jsonb)
         left join hartonomous.tenant as t on t.tenant_id = e.tenant_id
+    ), held as (
+        select t.tenant_id from hartonomous.tenant as t
+        where _audit_append.collected and t.tenant_id in (select e.tenant_id from entry as e) for key share skip locked
     ), appended as (
         insert into hartonomous.audit_log (entry_id, at, tenant_id, operation, result, sqlstate, role_name, session_name, key_id, client_addr,
                                            backend_pid, application_name, detail)
@@ -52,7 +55,10 @@ begin
         select e.entry_id, e.at, case when e.kept then e.tenant_id end, e.operation, e.result, e.sqlstate, case when e.kept then e.role_name end,
                case when e.kept then e.session_name end, case when e.kept then e.key_id end, case when e.kept then e.client_addr end,
                case when e.kept then e.backend_pid end, case when e.kept then e.application_name end, case when e.kept then e.detail end
-        from entry as e order by e.at
+        from entry as e
+        -- of one that is being erased nothing is taken now: the file keeps it until it is known how that ended
+        where not (_audit_append.collected and e.kept and e.tenant_id is not null and e.tenant_id not in (select h.tenant_id from held as h))
+        order by e.at
         on conflict (entry_id) do nothing
         returning audit_id
     ), unsealed as (
@@ -62,7 +68,8 @@ begin
     return added;
 end
 $$;
-comment on function hartonomous._audit_append(jsonb[]) is 'Appends entries that the audit log does not have yet; returns how many.';
+comment on function hartonomous._audit_append(jsonb[], boolean) is
+'Appends entries that the audit log does not have yet; returns how many. collected: they come from a file, where those of a tenant that is being erased can wait.';
 
 create or replace function hartonomous._audit_spool(database oid, line text) returns boolean
 language plpython3u volatile parallel restricted
@@ -102,12 +109,13 @@ comment on function hartonomous._audit_spool_remove(oid, text) is 'Removes a fil
 
 create or replace function hartonomous._audit_keep(entry jsonb) returns void
 language plpgsql volatile parallel restricted
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set client_min_messages = error as $$  -- neither log lines nor plans to the caller
 declare
     database constant oid := (select d.oid from pg_database as d where d.datname = current_database());
 begin
     if not hartonomous._audit_spool(database, entry::text) then
-        raise log 'hartonomous audit: entry % is in this log only', entry ->> 'entry_id';
+        raise log 'hartonomous audit: entry is in this log only: %', entry;
     end if;
 end
 $$;
@@ -217,7 +225,7 @@ begin
             where not exists (select from hartonomous.audit_log as l where l.entry_id = (e ->> 'entry_id')::uuid)) then
             perform hartonomous._audit_spool_remove(database, file);
         elsif entries <> '{}' then
-            added := added + hartonomous._audit_append(entries);
+            added := added + hartonomous._audit_append(entries, collected => true);
         end if;
     end loop;
     return added;

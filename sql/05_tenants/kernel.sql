@@ -44,7 +44,7 @@ begin
         perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format(
             'this key has the scopes %s, but %s needs %s', array_to_string(context.scopes, ', '), _permit.operation, needed),
             'create a key with that scope by hartonomous.api_key_create');
-    elsif governed and hartonomous._policy_verdict(tenant, _permit.operation, units) = 'deny' then
+    elsif governed and hartonomous._policy_verdict(tenant, _permit.operation, coalesce(units, 0)) = 'deny' then
         perform hartonomous._refuse(_permit.operation, tenant, 'ZH002', format('an access policy denies %s', _permit.operation),
             'an administrator lists policies with hartonomous.access_policy_list');
     end if;

@@ -124,18 +124,18 @@ $$;
 comment on function hartonomous._policy_verdict(int, text, bigint) is
 'deny, mask or allow: what the policies of a tenant and those of all tenants say of an operation. In their order the first allow or deny that applies decides, none means allow; a mask that applies before it masks. A condition that cannot be evaluated is true for deny and mask, false for allow.';
 
-create or replace function hartonomous._masked(tenant_id int, operation text) returns boolean
+create or replace function hartonomous._masked(tenant_id int, operation text, units bigint default 1) returns boolean
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
     -- a verb asks with its statement's snapshot, _permit with a newer one: what was denied before is not shown in between
     return exists (select from hartonomous.access_policy as p where p.tenant_id = _masked.tenant_id or p.tenant_id is null)
-       and hartonomous._policy_verdict(_masked.tenant_id, _masked.operation) <> 'allow';
+       and hartonomous._policy_verdict(_masked.tenant_id, _masked.operation, coalesce(_masked.units, 0)) <> 'allow';
 end
 $$;
-comment on function hartonomous._masked(int, text) is
-'Whether stored values must not be shown to the caller, whose tenant _permit has given.';
+comment on function hartonomous._masked(int, text, bigint) is
+'Whether stored values must not be shown to the caller, whose tenant _permit has given; operation and units as given to it, since policies speak of them.';
 
 create or replace function hartonomous._tables_readable() returns boolean
 language plpgsql stable parallel restricted security definer

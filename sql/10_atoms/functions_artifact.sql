@@ -145,7 +145,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('content', cardinality(artifact_ids));
-    masked constant boolean := hartonomous._masked(tenant, 'content');
+    masked constant boolean := hartonomous._masked(tenant, 'content', cardinality(artifact_ids));
 begin
     return query
     select a.artifact_id, m.name, hartonomous._mask_text(masked, a.subtype), hartonomous._mask_text(masked, s.source_uri),

@@ -13,6 +13,9 @@ begin
        and not exists (select from hartonomous.tenant as t where t.tenant_id = _rate_limit_check.tenant_id) then
         raise exception 'tenant % does not exist', _rate_limit_check.tenant_id
             using errcode = '22023', hint = 'create it with hartonomous.tenant_create(name), or give NULL for each tenant';
+    elsif _rate_limit_check.operation = 'table_read' then
+        raise exception 'reading tables directly cannot be limited' using errcode = '22023',
+            hint = 'only calls are counted; a policy that denies table_read closes the tables';
     elsif (_rate_limit_check.operation = '*' or exists (
         select from hartonomous.operation as o where o.operation = _rate_limit_check.operation)) is not true then
         raise exception 'operation % does not exist', coalesce(quote_literal(_rate_limit_check.operation), 'NULL') using errcode = '22023',

@@ -38,7 +38,7 @@ begin atomic
     union all
     select e.item, e.ok, e.found, e.expected, e.hint from engine as e
     union all
-    select 'key file', k.fault is null, coalesce(k.fault, 'found'), 'a safe file of keys',
+    select 'key file', k.fault is null or not exists (select from hartonomous.secret), coalesce(k.fault, 'found'), 'a safe file of keys, once there are secrets',
            'secrets need it: hartonomous.secret_put says how to make one, docs/decisions/18-secrets.md how to keep it'
     from (select hartonomous._key_file_fault()) as k (fault)
     union all

@@ -139,6 +139,19 @@ def test_what_is_refused_to_an_erased_tenant_tells_nothing_of_it(session):
     assert session.execute("select * from hartonomous.audit_verify()").fetchall() == []
 
 
+def test_of_a_tenant_that_is_being_erased_nothing_is_collected(fresh, session):
+    tenant = session.execute("select hartonomous.tenant_create('going')").fetchone()[0]
+    with psycopg.connect(fresh) as eraser:
+        eraser.execute("select hartonomous.tenant_erase(%s)", [tenant])
+        with pytest.raises(psycopg.Error, match="no"):
+            session.execute("select hartonomous._refuse('ingest', %s, 'ZH002', 'no', 'none')", [tenant])
+        assert session.execute(COLLECT).fetchone() == (0,)  # it does not wait either
+        eraser.commit()
+    assert session.execute(COLLECT).fetchone() == (1,)
+    query = "select tenant_id, role_name, detail from hartonomous.audit_log where operation = 'ingest'"
+    assert session.execute(query).fetchall() == [(None, None, None)]
+
+
 def test_entries_that_commit_late_are_sealed_then(fresh, session):
     with psycopg.connect(fresh) as late:
         late.execute("select hartonomous.tenant_create('late')")

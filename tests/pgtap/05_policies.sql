@@ -1,7 +1,7 @@
 -- Room 05: access policies: their order, effects and conditions, and what a masked or denied role reads directly.
 begin;
 \ir setup.psql
-select plan(134);
+select plan(138);
 create function pg_temp.put(condition text) returns text language sql as
 $$select format('select hartonomous.access_policy_put(1, ''deny'', condition => %L)', condition)$$;
 create function pg_temp.value(condition jsonb, facts jsonb default '{"n": 5, "s": "a", "t": true, "none": null, "list": ["a", "b"]}') returns jsonb
@@ -178,6 +178,17 @@ select hartonomous.authenticate(:'plain_key') \g /dev/null
 select is(hartonomous.content(:note), 'of ann'::bytea, 'another key of the same tenant');
 select isnt_empty('select * from hartonomous.artifact');
 reset role;
+
+-- what a policy says of many units at once holds for the mask too, and administrators are not under it
+select hartonomous.access_policy_put(1, 'mask', condition => '{">": [{"var": "units"}, 1]}') as many \gset
+set local role ann;
+select is((select array_agg(distinct canonical_text) from hartonomous.artifact_show(array[:note, :note])), array['xxxx'], 'two at once');
+select is((select canonical_text from hartonomous.artifact_show(array[:note])), 'of ann', 'one is not many');
+set local role adam;
+select isnt_empty('select * from hartonomous.access_policy');
+select isnt_empty('select * from hartonomous.audit_log');
+reset role;
+select hartonomous.access_policy_drop(:many) \g /dev/null
 
 -- who put and who dropped what
 select results_eq($$select operation, tenant_id, detail ->> 'effect' from hartonomous.audit_log where detail ->> 'operation' = 'content' order by audit_id$$,

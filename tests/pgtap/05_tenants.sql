@@ -1,9 +1,10 @@
 -- Room 05: tenants, roles, who is calling, permits, row security.
 begin;
 \ir setup.psql
-select plan(36);
+select plan(37);
 
 -- tenant_create
+select throws_ok($$select hartonomous.tenant_create('2')$$, '22023', 'tenant name "2" is a number');
 select throws_ok($$select hartonomous.tenant_create('')$$, '22023', 'tenant name is empty');
 select throws_ok($$select hartonomous.tenant_create(null)$$, '22023', 'tenant name is empty');
 select throws_ok($$select hartonomous.tenant_create('bob ltd')$$, '23505', 'tenant "bob ltd" exists already');

@@ -1,7 +1,7 @@
 -- Room 80: rate limits and the throttle that enforces them.
 begin;
 \ir setup.psql
-select plan(29);
+select plan(30);
 
 -- limits are put, replaced, listed, dropped
 select hartonomous.rate_limit_put(:ann, 3, '1 hour', 'content') as content_limit \gset
@@ -15,6 +15,7 @@ select is((select count(*) from hartonomous.rate_limit_list(:bob)), 1::bigint, '
 select is((select count(*) from hartonomous.rate_limit_list(:ann)), 3::bigint);
 select throws_ok('select hartonomous.rate_limit_put(2147483647, 1, ''1 s'')', '22023', 'tenant 2147483647 does not exist');
 select throws_ok('select hartonomous.rate_limit_put(null, 1, ''1 s'', ''nope'')', '22023', 'operation ''nope'' does not exist');
+select throws_ok('select hartonomous.rate_limit_put(null, 1, ''1 s'', ''table_read'')', '22023', 'reading tables directly cannot be limited');
 select throws_ok('select hartonomous.rate_limit_put(null, 1, ''1 s'', null)', '22023', 'operation NULL does not exist');
 select throws_ok('select hartonomous.rate_limit_put(null, 0, ''1 s'')', '22023', 'units are 0 and burst is 0, expected at least 1 of each');
 select throws_ok('select hartonomous.rate_limit_put(null, null, ''1 s'')', '22023');

@@ -130,6 +130,7 @@ REFUSED = {
     "junk": lambda: "a.b.c",
     "empty": lambda: "",
     "huge": lambda: "x" * 10_000_000,
+    "nested": lambda: f"{b64(b'[' * 5000)}.{b64(b'[' * 5000)}.x",
 }
 
 

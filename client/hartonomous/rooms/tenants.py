@@ -18,8 +18,8 @@ class Tenants(Caller):
     def tenant_role_add(self, tenant_id: int, role_name: str) -> None:
         self._run("tenant_role_add", {"tenant_id": tenant_id, "role_name": role_name})
 
-    def tenant_close(self, tenant_id: int, closed: bool | None = None) -> None:
-        self._run("tenant_close", {"tenant_id": tenant_id}, closed=closed)
+    def tenant_close(self, tenant_id: int, closed: bool | None = None) -> bool:
+        return self._value("tenant_close", {"tenant_id": tenant_id}, closed=closed)
 
     def api_key_create(
         self,

@@ -11,6 +11,7 @@ from hartonomous_server.db import query
 # One algorithm per kind of key: a token cannot choose to have a public key used as a shared secret.
 ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("oct", None): "HS256"}
 SECRET_BYTES = 32
+TOKEN_BYTES = 16384  # what the parser of JSON nests is bounded by it
 
 
 def check(jwks: str) -> int:
@@ -38,10 +39,12 @@ def _verified(db: Any, token: str | None) -> tuple[str, str, str | None]:
     import jwt
 
     token = token or ""
+    if len(token) > TOKEN_BYTES:
+        raise Refusal(f"it has {len(token)} characters, at most {TOKEN_BYTES} are read")
     try:
         header = jwt.get_unverified_header(token)
         issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, RecursionError) as error:
         raise Refusal(str(error)) from None
     sql = "select audience, jwks, tenant_claim from hartonomous.jwt_issuer where issuer = $1"
     rows = query(db, sql, ("text", issuer))

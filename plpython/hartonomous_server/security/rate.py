@@ -133,13 +133,14 @@ def _path(database: object) -> str:
 
 
 def _remove_stale(db: Any) -> None:
-    """Removes the tables of databases that are gone."""
+    """Removes what is kept outside of transactions for databases that are gone."""
     # unlike a query of pg_database it knows of databases that were made after this transaction's snapshot
     gone = db.prepare("select pg_catalog.has_database_privilege($1, 'connect') is null as gone", ["oid"])
     for name in os.listdir(ROOT) if os.path.exists(ROOT) else []:
         if name.isdecimal() and db.execute(gone, [int(name)])[0]["gone"]:
             try:
-                os.unlink(_path(name))
-                os.rmdir(os.path.dirname(_path(name)))
-            except OSError:  # it has no table, or other files
+                for file in os.listdir(f"{ROOT}/{name}"):
+                    os.unlink(f"{ROOT}/{name}/{file}")
+                os.rmdir(f"{ROOT}/{name}")
+            except OSError:  # another backend is about it
                 pass
