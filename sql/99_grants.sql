@@ -89,7 +89,7 @@ declare
         'secret_put', 'secret_get', 'secret_list', 'secret_drop'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
-        'access_policy_list', 'transaction_time_resolve', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
+        'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
         'upload_expire', 'atom_collect_garbage', 'atom_verify', 'secret_rotate'];
     item   record;

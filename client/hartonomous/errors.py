@@ -247,8 +247,8 @@ def from_psycopg(error: psycopg.Error) -> Error:
     if state == "3F000":
         return ExtensionMissing(hint="create extension hartonomous cascade")
     if state == "42501":
-        groups = "hartonomous_reader, hartonomous_writer or hartonomous_admin"
-        return NotPermitted(message, detail, hint or f"the role needs membership in {groups}")
+        groups = "of hartonomous_reader, _writer, _worker and _admin, a higher one: the reference names the least"
+        return NotPermitted(message, detail, hint or f"the role needs membership in another group role; {groups}")
     return Error(message, detail, hint, sqlstate=state)
 
 

@@ -52,13 +52,14 @@ def export(client: Client, tenant_id: int, file: str | Path, progress: Progress 
     """Writes all data of a tenant as lines of JSON; an interrupted run leaves no file."""
     file = Path(file)
     unfinished = file.with_name(file.name + ".part")
-    lines = done = size = total = 0
+    lines = done = size = 0
+    total = None
     record: dict[str, Any] = {}
     try:
-        with unfinished.open("wb") as stream:
+        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             for line in verified(client.tenant_export(tenant_id)):
                 record = json.loads(line)
-                total = total or record["content_bytes"]
+                total = record["content_bytes"] if total is None else total
                 done += len(record["content"]["data"]) * 3 // 4 if "content" in record else 0
                 progress(min(done, total), total)
                 lines, size = lines + 1, size + stream.write(line.encode() + b"\n")
@@ -75,7 +76,7 @@ def erase(client: Client, tenant_id: int) -> dict[str, Any]:
     closed = client.tenant_close(tenant_id)
     try:
         counts = client.tenant_erase(tenant_id)
-    except Error:
+    except BaseException:  # an interrupt too
         if closed:  # not by whoever meant it to stay closed
             with suppress(Error):
                 client.tenant_close(tenant_id, False)

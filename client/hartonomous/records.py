@@ -148,6 +148,16 @@ class AccessPolicy:
 
 
 @dataclass(frozen=True)
+class JwtIssuer:
+    issuer: str
+    audience: str
+    tenant_claim: str
+    scopes: list[str]
+    keys: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
 class RateLimit:
     """Units per interval; tenant_id None is each tenant for itself."""
 

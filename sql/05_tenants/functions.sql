@@ -5,7 +5,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     created int;
 begin
-    if coalesce(tenant_create.name, '') = '' then
+    if coalesce(trim(tenant_create.name), '') = '' then
         raise exception 'tenant name is empty' using errcode = '22023', hint = 'give a name such as ''acme''';
     elsif tenant_create.name ~ '^[0-9]+$' then
         raise exception 'tenant name "%" is a number', tenant_create.name using errcode = '22023',
@@ -49,7 +49,27 @@ begin
 end
 $$;
 comment on function hartonomous.tenant_role_add(int, name) is
-'Makes a database role act for a tenant; moves it when it acted for another. Membership goes by the role''s name: remap or remove it before a name is given to somebody else. hartonomous_admin administers all tenants of the installation. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';
+'Makes a database role act for a tenant; moves it when it acted for another. Membership goes by the role''s name: remap it, or remove it by tenant_role_remove, before a name is given to somebody else. hartonomous_admin administers all tenants of the installation. What the role may do comes from membership in hartonomous_reader, _writer, _worker or _admin. Errors: 42704 no such role, 22023 no such tenant.';
+
+create or replace function hartonomous.tenant_role_remove(role_name name) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant int;
+begin
+    select m.tenant_id into tenant from hartonomous.tenant_role as m where m.role_name = tenant_role_remove.role_name;
+    perform hartonomous._tenant_hold(tenant);  -- before any other lock, as tenant_erase does
+    delete from hartonomous.tenant_role as m where m.role_name = tenant_role_remove.role_name;
+    if not found then
+        raise exception 'role % acts for no tenant', coalesce(quote_literal(tenant_role_remove.role_name), 'NULL')
+            using errcode = '22023', hint = 'select * from hartonomous.tenant_role';
+    end if;
+    perform hartonomous._audit('tenant_role_remove', tenant, jsonb_build_object('role_name', tenant_role_remove.role_name));
+end
+$$;
+comment on function hartonomous.tenant_role_remove(name) is
+'Ends a database role''s acting for a tenant, from its next call on. 22023 the role acts for none.';
 
 create or replace function hartonomous.tenant_close(tenant_id int, closed boolean default true) returns boolean
 language plpgsql volatile parallel unsafe security definer
@@ -63,7 +83,7 @@ begin
     where t.tenant_id = tenant_close.tenant_id and t.tenant_id > 0 for no key update;
     if was is null then
         raise exception 'tenant % does not exist', coalesce(tenant_close.tenant_id::text, 'NULL')
-            using errcode = '22023', hint = 'tenant 0 is public and stays open';
+            using errcode = '22023', hint = 'select * from hartonomous.tenant; tenant 0 is public and stays open';
     end if;
     if was <> wanted then
         update hartonomous.tenant as t set closed_at = case when wanted then now() end where t.tenant_id = tenant_close.tenant_id;

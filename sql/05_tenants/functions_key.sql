@@ -134,4 +134,4 @@ begin
 end
 $$;
 comment on function hartonomous.authenticate(text) is
-'Binds the tenant of an API key to the rest of the transaction and returns it. Works on a replica. Errors: ZH003 the key is not valid, ZH002 the transaction acts for another tenant already.';
+'Binds the tenant of an API key to the rest of the transaction and returns it. Give the key as a parameter: statements that fail stand in the server''s log. Works on a replica. Errors: ZH003 the key is not valid, ZH002 the transaction acts for another tenant already.';

@@ -2,7 +2,7 @@ create or replace function hartonomous._condition_check(node jsonb, path text de
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 declare
-    variables constant jsonb := '{"role": "string", "login": "string", "tenant": "number", "key_id": "number", "scopes": "string[]",
+    variables constant jsonb := '{"role": "string", "login": "string", "tenant": "number", "key_id": "number", "key_label": "string", "scopes": "string[]",
         "operation": "string", "units": "number", "hour": "number", "weekday": "number", "client_addr": "string", "read_only": "boolean"}'::jsonb;
     verbs  constant text[] := array['and', 'or', '!', '==', '!=', '<', '<=', '>', '>=', 'in', 'var'];
     verb   text;

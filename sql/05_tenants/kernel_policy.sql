@@ -81,7 +81,8 @@ declare
     utc     constant timestamp := clock_timestamp() at time zone 'UTC';  -- a caller can hold a transaction or a statement open
 begin
     return jsonb_build_object(
-        'role', hartonomous._caller(), 'login', session_user, 'tenant', tenant_id, 'key_id', context.key_id, 'scopes', context.scopes,
+        'role', hartonomous._caller(), 'login', session_user, 'tenant', tenant_id, 'key_id', context.key_id,
+        'key_label', (select k.label from hartonomous.api_key as k where k.key_id = context.key_id), 'scopes', context.scopes,
         'operation', operation, 'units', units, 'hour', extract(hour from utc)::int, 'weekday', extract(isodow from utc)::int,
         'client_addr', host(inet_client_addr()), 'read_only', current_setting('transaction_read_only')::boolean);
 end

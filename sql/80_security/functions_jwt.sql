@@ -9,6 +9,10 @@ begin
     if coalesce(jwt_issuer_put.issuer, '') = '' or coalesce(jwt_issuer_put.audience, '') = '' then
         raise exception 'issuer and audience must not be empty' using errcode = '22023', hint = 'they are compared with the token''s iss and aud';
     end if;
+    if jwt_issuer_put.scopes is null or not jwt_issuer_put.scopes <@ '{read,write}' or jwt_issuer_put.scopes = '{}'
+       or array_position(jwt_issuer_put.scopes, null) is not null then
+        raise exception 'scopes are %, expected some of read, write', coalesce(jwt_issuer_put.scopes::text, 'NULL') using errcode = '22023';
+    end if;
     usable := hartonomous._jwks_check(jwt_issuer_put.jwks);
     insert into hartonomous.jwt_issuer as j (issuer, audience, jwks, tenant_claim, scopes)
     values (jwt_issuer_put.issuer, jwt_issuer_put.audience, jwt_issuer_put.jwks, jwt_issuer_put.tenant_claim, jwt_issuer_put.scopes)
@@ -20,7 +24,32 @@ begin
 end
 $$;
 comment on function hartonomous.jwt_issuer_put(text, text, jsonb, text, text[]) is
-'Trusts an issuer of JSON Web Tokens, or replaces its keys; returns how many keys of the set (RFC 7517) are usable: RSA for RS256, P-256 for ES256, oct of at least 32 bytes for HS256. Errors: 22023 no usable key, empty issuer or audience.';
+'Trusts an issuer of JSON Web Tokens, or replaces its keys; returns how many keys of the set (RFC 7517) are usable: RSA for RS256, P-256 for ES256, oct of at least 32 bytes for HS256. Errors: 22023 no usable key, empty issuer or audience, unknown scope.';
+
+create or replace function hartonomous.jwt_issuer_list()
+returns table (issuer text, audience text, tenant_claim text, scopes text[], keys int, updated_at timestamptz)
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select j.issuer, j.audience, j.tenant_claim, j.scopes, jsonb_array_length(j.jwks -> 'keys'), j.updated_at
+    from hartonomous.jwt_issuer as j order by j.issuer;
+end;
+comment on function hartonomous.jwt_issuer_list() is 'Issuers of JSON Web Tokens that are trusted, and how many keys of each.';
+
+create or replace function hartonomous.jwt_issuer_drop(issuer text) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    delete from hartonomous.jwt_issuer as j where j.issuer = jwt_issuer_drop.issuer;
+    if not found then
+        raise exception 'issuer % is not trusted', coalesce(quote_literal(jwt_issuer_drop.issuer), 'NULL')
+            using errcode = '22023', hint = 'hartonomous.jwt_issuer_list() shows those that are';
+    end if;
+    perform hartonomous._audit('jwt_issuer_drop', null, jsonb_build_object('issuer', jwt_issuer_drop.issuer));
+end
+$$;
+comment on function hartonomous.jwt_issuer_drop(text) is 'Trusts an issuer of tokens no more, from the next transaction on. 22023 it was not trusted.';
 
 create or replace function hartonomous._jwks_check(jwks jsonb) returns int
 language plpython3u stable parallel restricted

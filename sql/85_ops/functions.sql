@@ -43,7 +43,7 @@ begin atomic
     from (select hartonomous._key_file_fault()) as k (fault)
     union all
     select 'tenant of ' || r.name, hartonomous.current_tenant() is not null, coalesce(hartonomous.current_tenant()::text, 'none'),
-           'a tenant', format('select hartonomous.tenant_role_add(1, %L)', r.name)
+           'a tenant', format('none is right for a role of pooled connections, which authenticate with keys; else select hartonomous.tenant_role_add(tenant_id, %L)', r.name)
     from (select hartonomous._caller()) as r (name);
 end;
 comment on function hartonomous.server_check() is

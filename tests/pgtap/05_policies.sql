@@ -1,7 +1,7 @@
 -- Room 05: access policies: their order, effects and conditions, and what a masked or denied role reads directly.
 begin;
 \ir setup.psql
-select plan(138);
+select plan(140);
 create function pg_temp.put(condition text) returns text language sql as
 $$select format('select hartonomous.access_policy_put(1, ''deny'', condition => %L)', condition)$$;
 create function pg_temp.value(condition jsonb, facts jsonb default '{"n": 5, "s": "a", "t": true, "none": null, "list": ["a", "b"]}') returns jsonb
@@ -190,8 +190,22 @@ select isnt_empty('select * from hartonomous.audit_log');
 reset role;
 select hartonomous.access_policy_drop(:many) \g /dev/null
 
+-- a condition on a key's label holds for its successors
+select hartonomous.access_policy_put(1, 'deny', 'content', '{"==": [{"var": "key_label"}, "pool"]}') as labelled \gset
+select hartonomous.api_key_create(:ann, 'pool') as first_key \gset
+select hartonomous.api_key_rotate(split_part(:'first_key', '_', 2)::bigint) as next_key \gset
+set local role nobody_at_all;
+savepoint before;
+select hartonomous.authenticate(:'next_key') \g /dev/null
+select throws_ok(format('select hartonomous.content(%s)', :note), 'ZH002', 'an access policy denies content');
+rollback to before;
+set local role ann;
+select is(hartonomous.content(:note), 'of ann'::bytea, 'who has no key is not meant');
+reset role;
+select hartonomous.access_policy_drop(:labelled) \g /dev/null
+
 -- who put and who dropped what
-select results_eq($$select operation, tenant_id, detail ->> 'effect' from hartonomous.audit_log where detail ->> 'operation' = 'content' order by audit_id$$,
+select results_eq($$select operation, tenant_id, detail ->> 'effect' from hartonomous.audit_log where tenant_id is not null and detail ->> 'operation' = 'content' order by audit_id$$,
                   format($$values ('access_policy_put', %1$s, 'deny'), ('access_policy_drop', %1$s, 'deny')$$, :ann));
 
 -- a tenant's policies go with it

@@ -1,7 +1,7 @@
 -- Room 05: tenants, roles, who is calling, permits, row security.
 begin;
 \ir setup.psql
-select plan(37);
+select plan(40);
 
 -- tenant_create
 select throws_ok($$select hartonomous.tenant_create('2')$$, '22023', 'tenant name "2" is a number');
@@ -100,6 +100,15 @@ set local role hartonomous_owner;
 select is((select count(*) from hartonomous.tenant where tenant_id <> 0), 0::bigint, 'the owner sees no tenant''s rows');
 reset role;
 select ok((select count(*) from hartonomous.tenant) >= 3, 'row security is not in the way of a superuser');
+
+-- a role that acts for nobody any more; administrators see all tenants
+set local role adam;
+select isnt_empty(format('select * from hartonomous.tenant where tenant_id = %s', :bob), 'an administrator sees tenants that are not his');
+select hartonomous.tenant_role_remove('bob') \g /dev/null
+select throws_ok('select hartonomous.tenant_role_remove(''bob'')', '22023', 'role ''bob'' acts for no tenant');
+set local role bob;
+select is(hartonomous.current_tenant(), null);
+reset role;
 
 select * from finish();
 rollback;

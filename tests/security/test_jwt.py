@@ -148,3 +148,17 @@ def test_refused(pool, tenant, name):
 def test_a_key_set_without_usable_key(client, key_set):
     with pytest.raises(errors.InvalidParameter, match="no usable key"):
         client.jwt_issuer_put("https://other.example", AUDIENCE, key_set)
+
+
+def test_an_issuer_is_distrusted(client, tenant, pool):
+    token = jwt.encode(claims(), RSA_KEY, "RS256")
+    with pool.transaction():
+        pool.authenticate_jwt(token)
+    client.connection.execute("reset role")
+    (issuer,) = client.jwt_issuer_list()
+    client.jwt_issuer_drop(issuer.issuer)
+    assert client.jwt_issuer_list() == []
+    with pytest.raises(errors.NotAuthenticated):
+        client.authenticate_jwt(token)
+    with pytest.raises(errors.Error, match="is not trusted"):
+        client.jwt_issuer_drop(issuer.issuer)

@@ -112,6 +112,37 @@ def trust(issuer: str, audience: str, jwks: IO[bytes], tenant_claim: str | None)
         click.echo(f"tokens of {issuer} are trusted, {usable} keys")
 
 
+@keys.command("trusted")
+@json_option
+def trusted() -> None:
+    """List the issuers of JSON Web Tokens that are trusted.
+
+    \b
+    Example:
+      hartonomous keys trusted
+    """
+    found = client().jwt_issuer_list()
+    if wants_json():
+        for issuer in found:
+            echo_json(issuer)
+    else:
+        rows = ((i.issuer, i.audience, i.tenant_claim, ", ".join(i.scopes), i.keys, i.updated_at) for i in found)
+        echo_table(("issuer", "audience", "tenant claim", "scopes", "keys", "updated"), rows)
+
+
+@keys.command("distrust")
+@click.argument("issuer")
+def distrust(issuer: str) -> None:
+    """Trust the JSON Web Tokens of ISSUER no more.
+
+    \b
+    Example:
+      hartonomous keys distrust https://id.example.com
+    """
+    client().jwt_issuer_drop(issuer)
+    click.echo(f"tokens of {issuer} are trusted no more")
+
+
 def _echo_key(api_key: str) -> None:
     if wants_json():
         echo_json({"api_key": api_key})

@@ -39,7 +39,7 @@ def put(
     \b
     Example:
       hartonomous policies put 10 deny --operation ingest --condition '{"<": [{"var": "hour"}, 6]}'
-      hartonomous policies put 20 mask --tenant 2 --condition '{"in": [{"var": "key_id"}, [7, 8]]}'
+      hartonomous policies put 20 mask --tenant 2 --condition '{"==": [{"var": "key_label"}, "dashboard"]}'
     """
     parsed = None if condition is None else _parsed(condition)
     policy_id = client().access_policy_put(ordinal, effect, operation, parsed, tenant_id, label)

@@ -71,6 +71,19 @@ def add_role(tenant_id: int, role: str) -> None:
     click.echo(f"role {role} acts for tenant {tenant_id}")
 
 
+@tenants.command("remove-role")
+@click.argument("role")
+def remove_role(role: str) -> None:
+    """End the acting of database role ROLE for its tenant.
+
+    \b
+    Example:
+      hartonomous tenants remove-role acme_app
+    """
+    client().tenant_role_remove(role)
+    click.echo(f"role {role} acts for no tenant any more")
+
+
 @tenants.command()
 @click.argument("tenant_id", type=int)
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hartonomous.calls import Caller
-from hartonomous.records import AccessPolicy, ApiKey, AuditEntry, AuditFault, AuditHead, RateLimit, SecretInfo
+from hartonomous.records import (
+    AccessPolicy,
+    ApiKey,
+    AuditEntry,
+    AuditFault,
+    AuditHead,
+    JwtIssuer,
+    RateLimit,
+    SecretInfo,
+)
 from hartonomous.rooms.atoms import Json, jsonb
 
 
@@ -17,6 +26,9 @@ class Tenants(Caller):
 
     def tenant_role_add(self, tenant_id: int, role_name: str) -> None:
         self._run("tenant_role_add", {"tenant_id": tenant_id, "role_name": role_name})
+
+    def tenant_role_remove(self, role_name: str) -> None:
+        self._run("tenant_role_remove", {"role_name": role_name})
 
     def tenant_close(self, tenant_id: int, closed: bool | None = None) -> bool:
         return self._value("tenant_close", {"tenant_id": tenant_id}, closed=closed)
@@ -89,6 +101,12 @@ class Tenants(Caller):
             tenant_claim=tenant_claim,
             scopes=granted,
         )
+
+    def jwt_issuer_list(self) -> list[JwtIssuer]:
+        return self._rows(JwtIssuer, "jwt_issuer_list", {})
+
+    def jwt_issuer_drop(self, issuer: str) -> None:
+        self._run("jwt_issuer_drop", {"issuer": issuer})
 
     def audit_collect(self) -> int:
         return self._value("audit_collect", {})
