@@ -25,7 +25,8 @@ def verbs(command, path=()):
 
 # print one line that says it is done
 SILENT = {
-    ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("keys", "revoke"), ("policies", "drop"),
+    ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("tenants", "remove-role"), ("keys", "revoke"),
+    ("keys", "distrust"), ("policies", "drop"),
     ("limits", "drop"), ("secrets", "put"), ("secrets", "drop"),
 }  # fmt: skip
 
