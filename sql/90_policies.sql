@@ -52,15 +52,16 @@ begin
 end
 $$;
 
--- policies of all tenants belong to none
 -- administrators, who alone read these, are not under access policies
 drop policy if exists access on hartonomous.access_policy;
 drop policy if exists access on hartonomous.audit_log;
-drop policy if exists admin_read on hartonomous.access_policy;
-create policy admin_read on hartonomous.access_policy for select to hartonomous_admin using (true);
-drop policy if exists admin_read on hartonomous.tenant;
-create policy admin_read on hartonomous.tenant for select to hartonomous_admin using (true);
-drop policy if exists admin_read on hartonomous.tenant_role;
-create policy admin_read on hartonomous.tenant_role for select to hartonomous_admin using (true);
-drop policy if exists admin_read on hartonomous.audit_log;
-create policy admin_read on hartonomous.audit_log for select to hartonomous_admin using (true);
+do $$
+declare
+    relation regclass;
+begin
+    foreach relation in array '{hartonomous.access_policy, hartonomous.audit_log, hartonomous.tenant, hartonomous.tenant_role}'::regclass[] loop
+        execute format('drop policy if exists admin_read on %s', relation);
+        execute format('create policy admin_read on %s for select to hartonomous_admin using (true)', relation);
+    end loop;
+end
+$$;

@@ -75,7 +75,6 @@ end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text) to hartonomous_worker;
 grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
-    hartonomous._modality(text), hartonomous._atom_identity(bytea, smallint, int),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$

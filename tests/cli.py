@@ -14,6 +14,12 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
     "PYTHONPYCACHEPREFIX": "/tmp/hartonomous-pycache"
 }
 
+# verbs that print one line, which says that it is done
+SILENT = {
+    ("models", "deploy"), ("models", "drop"), ("tenants", "add-role"), ("tenants", "remove-role"), ("keys", "revoke"),
+    ("keys", "distrust"), ("policies", "drop"), ("limits", "drop"), ("secrets", "put"), ("secrets", "drop"),
+}  # fmt: skip
+
 
 def start(dsn: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(

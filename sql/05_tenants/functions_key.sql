@@ -1,3 +1,14 @@
+create or replace function hartonomous._scopes_check(scopes text[]) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if scopes is null or not scopes <@ '{read,write}' or scopes = '{}' or array_position(scopes, null) is not null then
+        raise exception 'scopes are %, expected some of read, write', coalesce(scopes::text, 'NULL') using errcode = '22023';
+    end if;
+end
+$$;
+comment on function hartonomous._scopes_check(text[]) is '22023 unless scopes are some of read, write.';
+
 create or replace function hartonomous._api_key_put(
     tenant_id int, label text, scopes text[], expires_at timestamptz) returns text
 language plpgsql volatile parallel unsafe
@@ -10,9 +21,9 @@ begin
     if not (_api_key_put.tenant_id > 0 and hartonomous._tenant_hold(_api_key_put.tenant_id)) is true then
         raise exception 'tenant % does not exist', coalesce(_api_key_put.tenant_id::text, 'NULL')
             using errcode = '22023', hint = 'create it with hartonomous.tenant_create(name)';
-    elsif scopes is null or not scopes <@ '{read,write}' or scopes = '{}' or array_position(scopes, null) is not null then
-        raise exception 'scopes are %, expected some of read, write', coalesce(scopes::text, 'NULL') using errcode = '22023';
-    elsif expires_at <= clock_timestamp() then
+    end if;
+    perform hartonomous._scopes_check(scopes);
+    if expires_at <= clock_timestamp() then
         raise exception 'expiry % is in the past', expires_at using errcode = '22023';
     end if;
     insert into hartonomous.api_key (tenant_id, label, scopes, secret_hash, expires_at)

@@ -9,10 +9,7 @@ begin
     if coalesce(jwt_issuer_put.issuer, '') = '' or coalesce(jwt_issuer_put.audience, '') = '' then
         raise exception 'issuer and audience must not be empty' using errcode = '22023', hint = 'they are compared with the token''s iss and aud';
     end if;
-    if jwt_issuer_put.scopes is null or not jwt_issuer_put.scopes <@ '{read,write}' or jwt_issuer_put.scopes = '{}'
-       or array_position(jwt_issuer_put.scopes, null) is not null then
-        raise exception 'scopes are %, expected some of read, write', coalesce(jwt_issuer_put.scopes::text, 'NULL') using errcode = '22023';
-    end if;
+    perform hartonomous._scopes_check(jwt_issuer_put.scopes);
     usable := hartonomous._jwks_check(jwt_issuer_put.jwks);
     insert into hartonomous.jwt_issuer as j (issuer, audience, jwks, tenant_claim, scopes)
     values (jwt_issuer_put.issuer, jwt_issuer_put.audience, jwt_issuer_put.jwks, jwt_issuer_put.tenant_claim, jwt_issuer_put.scopes)
