@@ -15,7 +15,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       postgresql-17 postgresql-plpython3-17 postgresql-17-pgvector postgresql-17-postgis-3 \
       postgresql-17-cron postgresql-17-hypopg postgresql-17-pg-qualstats \
-      python3-numpy libopenblas0-pthread python3-lxml python3-markdown-it python3-jwt python3-cryptography \
+      python3-numpy libopenblas0-pthread python3-lxml python3-markdown-it python3-zstandard python3-jwt python3-cryptography \
       python3-pip python3-setuptools python3-wheel \
       python3-psycopg python3-psycopg-c python3-click python3-rich \
  && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \
@@ -49,6 +49,11 @@ RUN apt-get update \
 RUN python3 -m venv --system-site-packages --without-pip /opt/test \
  && pip --python /opt/test/bin/python install transformers ruff pgspot \
  && echo /opt/test/lib/python3.13/site-packages >/usr/local/lib/python3.13/dist-packages/test.pth
+# What the content store is measured on, and beside: two releases of one source tree, and a rival.
+RUN apt-get update && apt-get install -y --no-install-recommends borgbackup && rm -rf /var/lib/apt/lists/*
+RUN mkdir -p /usr/local/share/releases && cd /usr/local/share/releases \
+ && for release in 5.1 5.2; do pip download -q --no-deps --no-binary :all: --no-build-isolation "django==$release"; done \
+ && for archive in *.tar.gz; do tar xzf "$archive" && rm "$archive"; done
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 FROM debian:trixie-slim AS neo4j

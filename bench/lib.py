@@ -17,6 +17,7 @@ np = blas.numpy()
 
 RESULTS = Path(__file__).parent / "results"
 CACHE = Path(__file__).parent.parent / ".hartonomous" / "cache"
+MB = 1_000_000
 
 
 def dsn() -> str:
@@ -69,6 +70,22 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     p, scale = hits / n, 1 + z * z / n
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return (middle - half) / scale, (middle + half) / scale
+
+
+def row(what: str, unit: str, figures: dict[str, float], digits: int = 0, least: float | None = None,
+        most: float | None = None) -> dict[str, Any]:
+    """A line of a table: figures by system, ours first, and the bar for ours."""
+    ours = next(iter(figures.values()))
+    bar = f">= {least:,g}" if least is not None else f"<= {most:,g}" if most is not None else ""
+    holds = (least is None or ours >= least) and (most is None or ours <= most)
+    return {"what": what, "unit": unit, "figures": figures, "digits": digits, "bar": bar, "holds": holds}
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    width = max(len(row["what"]) for row in rows)
+    for row in rows:
+        figures = "  ".join(f"{name} {value:>10,.{row['digits']}f}" for name, value in row["figures"].items())
+        print(f"{row['what']:{width}}  {row['unit']:6} {row['bar']:10} {'' if row['holds'] else 'FAILS':5}  {figures}")
 
 
 def write(name: str, result: dict[str, Any]) -> Path:

@@ -95,19 +95,19 @@ begin
 end
 $$;
 comment on function hartonomous._atom_put(int, smallint, bytea[], bigint[], bigint[], bigint[], bytea[], bytea[], bytea[], text[], int[]) is
-'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. geoms: EWKB; leaves, blocks, ends (bigint[] as text): NULL where the atom is of another kind. None of them is collected before the transaction ends.';
+'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. geoms: EWKB; leaves, blocks (packed), ends (bigint[] as text): NULL where the atom is of another kind. None of them is collected before the transaction ends.';
 
 create or replace function hartonomous._atom_get(h_xy bigint[], h_yz bigint[], h_zm bigint[])
-returns table (ord bigint, data bytea, children bytea, ends bigint[], content_hash bytea)
+returns table (ord bigint, data bytea, packed boolean, children bytea, ends bigint[], content_hash bytea)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
     return query
-    select k.ord, found.data, found.children, found.ends, found.content_hash
+    select k.ord, found.data, found.packed, found.children, found.ends, found.content_hash
     from unnest(_atom_get.h_xy, _atom_get.h_yz, _atom_get.h_zm) with ordinality as k (h_xy, h_yz, h_zm, ord)
     left join lateral (
-        select coalesce(a.value, a.block) as data, a.ends, a.content_hash,
+        select coalesce(a.value, a.block) as data, a.block is not null as packed, a.ends, a.content_hash,
                case when a.value is null and a.block is null then @extschema:postgis@.st_asewkb(a.geom) end as children
         from hartonomous.atom as a where (a.h_xy, a.h_yz, a.h_zm) = (k.h_xy, k.h_yz, k.h_zm)
         limit 1  -- by key whatever statistics say: it cannot become a hash join
@@ -115,7 +115,7 @@ begin
 end
 $$;
 comment on function hartonomous._atom_get(bigint[], bigint[], bigint[]) is
-'Bytes of atoms, or for composites the geometry of their children as EWKB and where each ends; all NULL for a missing atom.';
+'Bytes of atoms as they are stored (packed: as a block, which may be a frame), or for composites the geometry of their children as EWKB and where each ends; all NULL for a missing atom.';
 
 create or replace function hartonomous._atom_reference_fold() returns bigint
 language plpgsql volatile parallel unsafe

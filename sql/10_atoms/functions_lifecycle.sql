@@ -143,11 +143,11 @@ $$;
 comment on function hartonomous._atom_damage(int) is 'Atoms whose bytes, place or children are not what they were, and what is wrong with each.';
 
 create or replace function hartonomous._atom_page(h_xy bigint, h_yz bigint, h_zm bigint, batch int)
-returns table (h_xy bigint, h_yz bigint, h_zm bigint, tenant_id int, modality smallint, content_hash bytea, data bytea, children bytea, ends bigint[])
+returns table (h_xy bigint, h_yz bigint, h_zm bigint, tenant_id int, modality smallint, content_hash bytea, data bytea, packed boolean, children bytea, ends bigint[])
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select a.h_xy, a.h_yz, a.h_zm, a.tenant_id, a.modality, a.content_hash, coalesce(a.value, a.block),
+    select a.h_xy, a.h_yz, a.h_zm, a.tenant_id, a.modality, a.content_hash, coalesce(a.value, a.block), a.block is not null,
            case when a.value is null and a.block is null then @extschema:postgis@.st_asewkb(a.geom) end, a.ends
     from hartonomous.atom as a
     where (a.h_xy, a.h_yz, a.h_zm) > (_atom_page.h_xy, _atom_page.h_yz, _atom_page.h_zm)

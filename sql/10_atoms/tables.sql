@@ -15,7 +15,7 @@ create table hartonomous.atom (
     content_hash bytea not null check (octet_length(content_hash) = 32),
     geom         @extschema:postgis@.geometry(geometrycollectionzm, 0) not null,
     value        bytea check (octet_length(value) <= 64),
-    block        bytea compression lz4,
+    block        bytea storage external,
     ends         bigint[],
     ref_count    bigint not null default 1 check (ref_count >= 0),
     meta         jsonb,
@@ -32,6 +32,8 @@ comment on column hartonomous.atom.h_xy is 'Hilbert index of (x, y), 62 bits; th
 comment on column hartonomous.atom.h_yz is 'Hilbert index of (y, z)';
 comment on column hartonomous.atom.h_zm is 'Hilbert index of (z, m)';
 comment on column hartonomous.atom.tenant_id is '0: public; otherwise the hash part of the place is mixed with the tenant, so equal bytes of two tenants are two atoms';
+comment on column hartonomous.atom.block is
+'bytes as they are, or where that is shorter a zstd frame (RFC 8878); what begins with a frame''s magic number 28b52ffd is one';
 comment on column hartonomous.atom.ends is 'of a composite: where each child ends in its bytes';
 comment on column hartonomous.atom.ref_count is
 'how often artifacts and composites refer to this atom, as far as counted: what is not yet counted lies in atom_reference_change';

@@ -41,16 +41,16 @@ $$;
 comment on function hartonomous._export_header(int) is 'What the first line of an export says, but for its tables; NULL when there is no such tenant.';
 
 create or replace function hartonomous._export_contents(tenant_id int)
-returns table (artifact_id bigint, h_xy bigint, h_yz bigint, h_zm bigint, content_hash bytea, data bytea)
+returns table (artifact_id bigint, h_xy bigint, h_yz bigint, h_zm bigint, content_hash bytea, data bytea, packed boolean)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select a.artifact_id, a.h_xy, a.h_yz, a.h_zm, a.content_hash, coalesce(x.value, x.block)
+    select a.artifact_id, a.h_xy, a.h_yz, a.h_zm, a.content_hash, coalesce(x.value, x.block), x.block is not null
     from hartonomous.artifact as a
     left join hartonomous.atom as x on (x.h_xy, x.h_yz, x.h_zm) = (a.h_xy, a.h_yz, a.h_zm)
     where a.tenant_id = _export_contents.tenant_id;
 end;
-comment on function hartonomous._export_contents(int) is 'Root atoms of a tenant''s artifacts, deleted ones included; data is NULL for composites.';
+comment on function hartonomous._export_contents(int) is 'Root atoms of a tenant''s artifacts, deleted ones included; data is NULL for composites, packed says of a block that it may be a frame.';
 
 create or replace function hartonomous._export_parts(tenant_id int) returns table (upload_id bigint, start bigint, data bytea)
 language sql stable parallel safe

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import identity, tree
+from hartonomous_server.atoms import block, identity, tree
 from hartonomous_server.atoms.chunking import MIN
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
@@ -174,7 +174,7 @@ def _insert(db: Any, tenant: int, modality: int, digests: Sequence[bytes], h: np
     blocks: list[bytes | None] | None = None
     if pieces is not None:
         leaves = [piece if len(piece) <= LEAF_BYTES else None for piece in pieces]
-        blocks = [piece if len(piece) > LEAF_BYTES else None for piece in pieces]
+        blocks = [block.pack(piece) if len(piece) > LEAF_BYTES else None for piece in pieces]
     made = query(
         db, "select hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as ord",
         ("int", tenant), ("smallint", modality), ("bytea[]", digests),
@@ -217,7 +217,7 @@ def read_slice(db: Any, h_xy: int, h_yz: int, h_zm: int, start: int, length: int
 
 def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator[bytes]:
     """Bytes of the spans in order; siblings are read by one query for READ_ATOMS of them. verify: check each chunk."""
-    sql = "select data, children, ends, content_hash from hartonomous._atom_get($1, $2, $3) order by ord"
+    sql = "select data, packed, children, ends, content_hash from hartonomous._atom_get($1, $2, $3) order by ord"
     for at in range(0, len(spans), READ_ATOMS):
         some = spans[at : at + READ_ATOMS]
         keys = zip(*(span.place for span in some), strict=True)
@@ -225,12 +225,13 @@ def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator
         for span, row in zip(some, rows, strict=True):
             if row["children"] is not None:
                 yield from read_spans(db, children(row, span.low, span.high), verify)
-            elif row["data"] is None:
+                continue
+            data = block.data(row)
+            if data is None:
                 raise errors.AtomMissing(f"atom {span.place} is missing")
-            elif verify and hashlib.sha256(row["data"]).digest() != row["content_hash"]:
+            if verify and hashlib.sha256(data).digest() != row["content_hash"]:
                 raise errors.AtomMissing(f"bytes of atom {span.place} do not hash to {row['content_hash'].hex()}")
-            else:
-                yield row["data"][span.low : span.high]
+            yield data[span.low : span.high]
 
 
 def children(row: Any, low: int = 0, high: int = WHOLE) -> list[Span]:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import content, identity, tree
+from hartonomous_server.atoms import block, content, identity, tree
 from hartonomous_server.db import query
 
 PAGE_ATOMS = 256  # in memory at once
@@ -32,7 +32,7 @@ def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
     digest, head, size = hashlib.sha256(), b"", 0
     below = [] if row["children"] is None else [content.Span(span.place) for span in content.children(row)]
     try:
-        for piece in content.read_spans(db, below) if below else [row["data"]]:
+        for piece in content.read_spans(db, below) if below else [block.data(row)]:
             digest.update(piece)
             head, size = head or piece[: tree.HEAD], size + len(piece)
     except errors.AtomMissing as error:
@@ -50,6 +50,6 @@ def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
 
 def _ends(db: Any, below: Sequence[content.Span]) -> list[int]:
     keys = zip(*(span.place for span in below), strict=True)
-    rows = query(db, "select data, ends from hartonomous._atom_get($1, $2, $3) order by ord",
+    rows = query(db, "select data, packed, ends from hartonomous._atom_get($1, $2, $3) order by ord",
                  *(("bigint[]", list(column)) for column in keys))
-    return list(accumulate(len(child["data"]) if child["ends"] is None else child["ends"][-1] for child in rows))
+    return list(accumulate(child["ends"][-1] if child["ends"] else len(block.data(child) or b"") for child in rows))

@@ -9,7 +9,7 @@ from hartonomous_server import blas
 
 Line = tuple[str, bool, str, str, str]
 
-LIBRARIES = ("numpy", "tokenizers", "lxml", "markdown-it-py")
+LIBRARIES = ("numpy", "tokenizers", "lxml", "markdown-it-py", "zstandard")
 SLOW_CORES = ("unknown", "Prescott", "Generic")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import content
+from hartonomous_server.atoms import block, content
 from hartonomous_server.db import query
 
 ROWS_A_FETCH = 16  # a tensor's tile has 350 kB in JSON
@@ -68,7 +68,7 @@ def _none(db: Any, tenant: int | None) -> Iterator[Piece]:
 
 def _artifacts(db: Any, tenant: int | None) -> Iterator[Piece]:
     """Bytes of all artifacts, verified; at least one piece of each."""
-    statement = "select artifact_id, h_xy, h_yz, h_zm, content_hash, data from hartonomous._export_contents($1)"
+    statement = "select artifact_id, h_xy, h_yz, h_zm, content_hash, data, packed from hartonomous._export_contents($1)"
     for row in _rows(db, statement, ("int", tenant)):
         start = 0
         for piece in _pieces(db, row):
@@ -79,10 +79,11 @@ def _artifacts(db: Any, tenant: int | None) -> Iterator[Piece]:
 def _pieces(db: Any, row: Any) -> Iterator[bytes]:
     if row["data"] is None:
         yield from content.pieces(db, row["h_xy"], row["h_yz"], row["h_zm"], row["content_hash"])
-    elif hashlib.sha256(row["data"]).digest() == row["content_hash"]:
-        yield row["data"]
-    else:
+        return
+    data = block.data(row) or b""
+    if hashlib.sha256(data).digest() != row["content_hash"]:
         raise errors.AtomMissing(f"content of artifact {row['artifact_id']} is damaged")
+    yield data
 
 
 def _uploads(db: Any, tenant: int | None) -> Iterator[Piece]:

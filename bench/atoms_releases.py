@@ -1,0 +1,111 @@
+"""Two releases of a source tree: what the store takes for them, table by table, beside a repository of borg."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from itertools import batched
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lib import MB, row
+
+RELEASES = Path("/usr/local/share/releases")
+BATCH = 500  # files a call
+CONTENT = ("atom", "atom_reference_change")
+BORG = ("lz4", "zstd")  # the first is its default
+
+
+def measure(connection: Any) -> list[dict[str, Any]]:
+    tree = files()
+    raw = sum(len(content) for _, content in tree)
+    before = breakdown(connection)
+    seconds, artifacts = ingest(connection, tree)
+    parts = {part: size - before.get(part, 0) for part, size in breakdown(connection).items()}
+    assert_readable(connection, tree, artifacts)
+    content = sum(size for (table, _), size in parts.items() if table in CONTENT)
+    rivals = {f"borg {compression}": borg(compression) for compression in BORG}
+    repository = rivals[f"borg {BORG[0]}"][0]
+
+    def shares(size: float) -> dict[str, float]:
+        return {"atoms": size / repository, **{name: rival[0] / repository for name, rival in rivals.items()}}
+
+    print(f"\n{len(tree):,} files of {', '.join(sorted(path.name for path in RELEASES.iterdir()))}, {raw:,} bytes; "
+          f"borg {version()}, chunks buzhash,19,23,21,4095, its default compression {BORG[0]}: {repository:,} bytes")
+    for (table, part), size in sorted(parts.items(), key=lambda item: (item[0][0] not in CONTENT, item[0][0], -item[1])):
+        if size:
+            print(f"  {table:28}{part:56}{size:>12,}{size / repository:>8.3f}")
+    speeds = {name: raw / MB / seconds for name, (_, seconds) in {"atoms": (0, seconds), **rivals}.items()}
+    return [
+        row("content store, of borg's repository", "ratio", shares(content), 3, most=1.15),
+        row("all tables", "ratio", shares(sum(parts.values())), 3, most=1.6),
+        row("storing them", "MB/s", speeds),
+    ]
+
+
+def files() -> list[tuple[str, bytes]]:
+    """Path and bytes of every file, release by release."""
+    paths = [path for path in sorted(RELEASES.rglob("*")) if path.is_file() and not path.is_symlink()]
+    return [(str(path.relative_to(RELEASES)), path.read_bytes()) for path in paths]
+
+
+def ingest(connection: Any, tree: list[tuple[str, bytes]]) -> tuple[float, list[int]]:
+    """Seconds, and the artifacts."""
+    artifacts: list[int] = []
+    started = time.perf_counter()
+    for some in batched(tree, BATCH):
+        uris, contents = zip(*some, strict=True)
+        found = connection.execute("select hartonomous.ingest_many(%b, 'binary', %s)", [list(contents), list(uris)])
+        artifacts += found.fetchone()[0]
+    return time.perf_counter() - started, artifacts
+
+
+def assert_readable(connection: Any, tree: list[tuple[str, bytes]], artifacts: list[int]) -> None:
+    cursor = connection.cursor(binary=True)
+    for (path, content), artifact in zip(tree[::50], artifacts[::50], strict=True):
+        assert cursor.execute("select hartonomous.content(%s)", [artifact]).fetchone()[0] == content, path
+
+
+def breakdown(connection: Any) -> dict[tuple[str, str], int]:
+    """Bytes by table and part: heap with its maps, TOAST, each index; partitions added up."""
+    return {(table, part): size for table, part, size in connection.execute("""
+        with relation as (
+            select c.oid, c.reltoastrelid, coalesce(i.inhparent, c.oid) as parent
+            from pg_class as c left join pg_inherits as i on i.inhrelid = c.oid
+            where c.relnamespace = 'hartonomous'::regnamespace and c.relkind in ('r', 'm')
+        ), toast as (
+            select oid, coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0) as size from relation
+        ), part as (
+            select r.parent, 'heap' as part, pg_table_size(r.oid) - t.size as size from relation as r join toast as t using (oid)
+            union all
+            select r.parent, 'TOAST', t.size from relation as r join toast as t using (oid)
+            union all
+            select r.parent, 'index ' || (select string_agg(pg_get_indexdef(x.indexrelid, n, true), ', ' order by n)
+                                          from generate_series(1, x.indnkeyatts) as n),
+                   pg_total_relation_size(x.indexrelid)
+            from relation as r join pg_index as x on x.indrelid = r.oid
+        )
+        select (select relname from pg_class where oid = parent), part, sum(size)::bigint from part group by 1, 2""")}
+
+
+def borg(compression: str) -> tuple[int, float]:
+    """Bytes of a repository without encryption, seconds of storing."""
+    with TemporaryDirectory() as folder:
+        environment = {**os.environ, "BORG_BASE_DIR": folder, "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
+
+        def run(*arguments: str) -> None:
+            subprocess.run(["borg", *arguments], env=environment, cwd=RELEASES, capture_output=True, check=True)
+
+        repository = f"{folder}/repository"
+        run("init", "--encryption", "none", repository)
+        started = time.perf_counter()
+        for release in sorted(RELEASES.iterdir()):
+            run("create", "--compression", compression, f"{repository}::{release.name}", release.name)
+        seconds = time.perf_counter() - started
+        return sum(path.stat().st_size for path in Path(repository).rglob("*") if path.is_file()), seconds
+
+
+def version() -> str:
+    return subprocess.run(["borg", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
