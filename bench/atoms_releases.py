@@ -34,7 +34,8 @@ def measure(connection: Any) -> list[dict[str, Any]]:
 
     print(f"\n{len(tree):,} files of {', '.join(sorted(path.name for path in RELEASES.iterdir()))}, {raw:,} bytes; "
           f"borg {version()}, chunks buzhash,19,23,21,4095, its default compression {BORG[0]}: {repository:,} bytes")
-    for (table, part), size in sorted(parts.items(), key=lambda item: (item[0][0] not in CONTENT, item[0][0], -item[1])):
+    order = sorted(parts.items(), key=lambda item: (item[0][0] not in CONTENT, item[0][0], -item[1]))
+    for (table, part), size in order:
         if size:
             print(f"  {table:28}{part:56}{size:>12,}{size / repository:>8.3f}")
     speeds = {name: raw / MB / seconds for name, (_, seconds) in {"atoms": (0, seconds), **rivals}.items()}
@@ -78,7 +79,8 @@ def breakdown(connection: Any) -> dict[tuple[str, str], int]:
         ), toast as (
             select oid, coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0) as size from relation
         ), part as (
-            select r.parent, 'heap' as part, pg_table_size(r.oid) - t.size as size from relation as r join toast as t using (oid)
+            select r.parent, 'heap' as part, pg_table_size(r.oid) - t.size as size
+            from relation as r join toast as t using (oid)
             union all
             select r.parent, 'TOAST', t.size from relation as r join toast as t using (oid)
             union all

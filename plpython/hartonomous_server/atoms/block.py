@@ -26,8 +26,8 @@ def _decompressor() -> Any:
     return zstandard.ZstdDecompressor()
 
 
-def data(row: Any) -> bytes | None:
-    """Bytes of a leaf or block, of which data is what lies in the table; None for a composite or a missing atom."""
+def data(row: Any) -> bytes:
+    """Bytes of a leaf or a block (packed), of which data is what lies in the table."""
     return unpack(row["data"]) if row["packed"] else row["data"]
 
 

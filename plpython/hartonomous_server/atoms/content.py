@@ -226,9 +226,9 @@ def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator
             if row["children"] is not None:
                 yield from read_spans(db, children(row, span.low, span.high), verify)
                 continue
-            data = block.data(row)
-            if data is None:
+            if row["data"] is None:
                 raise errors.AtomMissing(f"atom {span.place} is missing")
+            data = block.data(row)
             if verify and hashlib.sha256(data).digest() != row["content_hash"]:
                 raise errors.AtomMissing(f"bytes of atom {span.place} do not hash to {row['content_hash'].hex()}")
             yield data[span.low : span.high]

@@ -52,4 +52,4 @@ def _ends(db: Any, below: Sequence[content.Span]) -> list[int]:
     keys = zip(*(span.place for span in below), strict=True)
     rows = query(db, "select data, packed, ends from hartonomous._atom_get($1, $2, $3) order by ord",
                  *(("bigint[]", list(column)) for column in keys))
-    return list(accumulate(child["ends"][-1] if child["ends"] else len(block.data(child) or b"") for child in rows))
+    return list(accumulate(child["ends"][-1] if child["ends"] else len(block.data(child)) for child in rows))

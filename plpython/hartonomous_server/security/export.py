@@ -80,7 +80,7 @@ def _pieces(db: Any, row: Any) -> Iterator[bytes]:
     if row["data"] is None:
         yield from content.pieces(db, row["h_xy"], row["h_yz"], row["h_zm"], row["content_hash"])
         return
-    data = block.data(row) or b""
+    data = block.data(row)
     if hashlib.sha256(data).digest() != row["content_hash"]:
         raise errors.AtomMissing(f"content of artifact {row['artifact_id']} is damaged")
     yield data
