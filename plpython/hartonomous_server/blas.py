@@ -73,6 +73,17 @@ def core_name() -> str:
     return function().decode()
 
 
+@cache
+def version() -> str:
+    """Version of OpenBLAS; else "unknown"."""
+    numpy()
+    function = _function("get_config")
+    if function is None:
+        return "unknown"
+    function.restype = ctypes.c_char_p
+    return function().decode().split()[1]  # OpenBLAS 0.3.29 DYNAMIC_ARCH ...
+
+
 def set_threads(count: int) -> None:
     """Let one matrix product use this many threads."""
     function = _function("set_num_threads")

@@ -148,6 +148,7 @@ declare
     unfinished bigint[];
     held       bigint[];
     orphans    bigint[];
+    state      bytea;
 begin
     select array_agg(distinct c.tensor_atom_id) into held
     from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as t using (model_tensor_id) where t.model_id = target;
@@ -155,7 +156,7 @@ begin
     from hartonomous.model_tensor as t join hartonomous.model as m using (model_id)
     where m.model_id = target and m.status = 'loading';
     begin
-        delete from hartonomous.model as m where m.model_id = target;
+        delete from hartonomous.model as m where m.model_id = target returning m.state_hash into state;
     exception when foreign_key_violation then
         raise exception 'model % has made embeddings that are stored', quote_literal(model) using errcode = '23503',
             hint = 'deploy another model with hartonomous.model_deploy and keep this one: its embeddings refer to it';
@@ -169,7 +170,20 @@ begin
           order by a.content_hash for update skip locked) as l;
     delete from hartonomous.tensor_atom as a
     where a.tensor_atom_id = any (orphans) and not hartonomous._tensor_atom_used(a.tensor_atom_id);
+    -- should this transaction fail, whoever runs the model makes its running form again
+    if not exists (select from hartonomous.model as m where m.state_hash = state) then
+        perform hartonomous._running_forget(state);
+    end if;
 end
 $$;
 comment on function hartonomous.model_drop(text) is
 'Removes a model, finished or not. The weights of a finished one stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. Errors: ZH020 no such model, 23503 embeddings of it are stored.';
+
+create or replace function hartonomous._running_forget(state_hash bytea) returns void
+language plpython3u volatile strict parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.models import running
+running.forget(plpy, state_hash)
+$$;
+comment on function hartonomous._running_forget(bytea) is 'Removes the files that hold the running form of a state.';

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 WIDTH = 512  # tokens of a chunk: matrix products reach full speed, buffers stay near the processor
 STEP = 16  # widths are multiples of it: others reach edge kernels of the BLAS, which may round differently
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Texts of equal length, one after the other."""
 
     start: int
@@ -22,8 +21,7 @@ class Group:
         return self.start + self.length * len(self.texts)
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What goes through the network at once."""
 
     groups: Sequence[Group]

@@ -52,7 +52,6 @@ class Workspace:
         size = texts * heads * length * width
         if self._scores.size < size:
             self._scores = aligned(max(size, SCORES_BLOCK))
-            self._scores[:] = 0
         return self._scores[:size].reshape(texts, heads, length, width)
 
 

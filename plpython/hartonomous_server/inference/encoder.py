@@ -27,10 +27,11 @@ def _nothing() -> None:
 class Encoder:
     """A sentence encoder, given a model's configuration files and its packed weights.
 
-    A text's vector is bit-identical whatever texts it came with.
+    A text's vector is bit-identical whatever texts it came with. packs: whether texts may share a chunk for
+    that; None: find out.
     """
 
-    def __init__(self, files: Mapping[str, Any], packed: Any) -> None:
+    def __init__(self, files: Mapping[str, Any], packed: Any, packs: bool | None = None) -> None:
         self.config = architecture.BertConfig.parse(files["config"])
         self._modes = architecture.pooling_modes(files)
         self._normalizes = architecture.normalizes(files)
@@ -42,13 +43,13 @@ class Encoder:
         self.dimensions = self.config.hidden_size * len(self._modes)
         self._network = Bert(self.config, packing.unpack(self.config, packed))
         self._workspaces = [Workspace(self.config)]
-        self._packs = self._network.tokens_independent()
+        self.packs = self._network.tokens_independent() if packs is None else packs
 
     def encode(self, ids: Sequence[Sequence[int]], check: Check = _nothing, threads: int = 1) -> Array:
         """Vectors (texts, dimensions) of texts given as token ids; ``check`` is called often, by the calling thread."""
         self._validate(ids)
         vectors = np.empty((len(ids), self.dimensions), np.float32)
-        chunks = iter(batching.plan([len(text) for text in ids], self._packs))
+        chunks = iter(batching.plan([len(text) for text in ids], self.packs))
         if threads > 1:
             self._encode_threads(chunks, ids, vectors, check, threads)
         else:
@@ -63,7 +64,7 @@ class Encoder:
         """Last hidden states (tokens, hidden) of each text."""
         self._validate(ids)
         states: list[Array] = [np.empty((0, 0), np.float32)] * len(ids)
-        for chunk in batching.plan([len(text) for text in ids], self._packs):
+        for chunk in batching.plan([len(text) for text in ids], self.packs):
             x = self._run(chunk, ids, self._workspaces[0], check)
             for group in chunk.groups:
                 for place, text in enumerate(group.texts):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import packing
+from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models import loading
+from hartonomous_server.models import loading, running
 from hartonomous_server.models.architecture import BertConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 
@@ -24,12 +25,10 @@ if TYPE_CHECKING:
 # Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
 TEXTS_A_SLICE = 64
-_encoders: dict[bytes, Encoder] = {}
-_tokenizers: dict[bytes, Tokenizer] = {}
+_running: dict[bytes, Running] = {}
 
 
-@dataclass
-class Batch:
+class Batch(NamedTuple):
     """Texts embedded in one call: vectors (n, dimensions) float32."""
 
     model_id: int
@@ -61,6 +60,8 @@ class Batch:
 
 
 def _libraries() -> str:
+    from importlib import metadata  # only here: it imports much
+
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
 
 
@@ -68,28 +69,49 @@ def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
     """Embeds texts with a model that can embed."""
     started = time.perf_counter()
     state = state_hash(db, model_id)
-    encoder = _cached(db, model_id, state, _encoders, _load_encoder)
-    tokens = _cached(db, model_id, state, _tokenizers, _load_tokenizer)
+    model = _load(db, model_id, state)
     check = interrupts(db)
     ids: list[list[int]] = []
     for start in range(0, len(texts), TEXTS_A_SLICE):
         check()
-        ids += tokens.encode_batch(texts[start : start + TEXTS_A_SLICE])
-    vectors = encoder.encode(ids, check=check)
+        ids += model.tokenizer.encode_batch(texts[start : start + TEXTS_A_SLICE])
+    vectors = model.encoder.encode(ids, check=check)
     return Batch(model_id, state, texts, sum(map(len, ids)), vectors, time.perf_counter() - started)
 
 
 def tokenizer(db: Any, model_id: int) -> Tokenizer:
     """The tokenizer of a model, loaded once per backend."""
-    return _cached(db, model_id, state_hash(db, model_id), _tokenizers, _load_tokenizer)
+    return _load(db, model_id, state_hash(db, model_id)).tokenizer
 
 
-def _cached(db: Any, model_id: int, state: bytes, kept: dict[bytes, Any], load: Any) -> Any:
-    loaded = kept.pop(state, None) or load(db, model_id)
-    kept[state] = loaded
-    while len(kept) > KEPT:
-        kept.pop(next(iter(kept)))
+class Running:
+    """A model from its running form."""
+
+    def __init__(self, form: running.Form) -> None:
+        self._form = form
+        self.tokenizer = Tokenizer.from_prepared(form.tokenizer, form.facts["files"])
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return Encoder(self._form.facts["files"], self._form.weights, self._form.facts["tokens_independent"])
+
+
+def _load(db: Any, model_id: int, state: bytes) -> Running:
+    loaded = _running.pop(state, None)
+    if loaded is None:
+        loaded = Running(_form(db, model_id, state))
+        _trim()
+    _running[state] = loaded
+    while len(_running) > KEPT:
+        _running.pop(next(iter(_running)))
     return loaded
+
+
+def _trim() -> None:
+    """Gives what loading has freed back to the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def state_hash(db: Any, model_id: int) -> bytes:
@@ -101,17 +123,16 @@ def state_hash(db: Any, model_id: int) -> bytes:
     return rows[0]["state_hash"]
 
 
-def _files(db: Any, model_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    row = query(db, "select config, tokenizer from hartonomous.model where model_id = $1", ("bigint", model_id))[0]
-    return json.loads(row["config"]), json.loads(row["tokenizer"])
+def _form(db: Any, model_id: int, state: bytes) -> running.Form:
+    def make() -> running.Form:
+        row = query(db, "select config, tokenizer from hartonomous.model where model_id = $1", ("bigint", model_id))[0]
+        files = json.loads(row["config"])
+        tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files)
+        config = BertConfig.parse(files["config"])
+        weights = packing.pack(config, loading.tensors(db, model_id).pop)
+        network = Bert(config, packing.unpack(config, weights))
+        facts = {"files": files, "tokens_independent": network.tokens_independent()}
+        return running.Form(weights, tokenizer.prepared(), facts)
 
-
-def _load_tokenizer(db: Any, model_id: int) -> Tokenizer:
-    config, files = _files(db, model_id)
-    return Tokenizer.from_files(files, config)
-
-
-def _load_encoder(db: Any, model_id: int) -> Encoder:
-    config, _ = _files(db, model_id)
-    weights = loading.tensors(db, model_id)
-    return Encoder(config, packing.pack(BertConfig.parse(config["config"]), weights.pop))
+    # the kernels that fold weights decide their last bits, and whether tokens are independent
+    return running.load(db, state, f"{packing.VERSION}-{blas.version()}-{blas.core_name()}", make)

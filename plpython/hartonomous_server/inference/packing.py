@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.inference import kernels
@@ -26,14 +25,12 @@ Array = np.ndarray
 Weights = Callable[[str], Any]
 
 
-@dataclass(frozen=True)
-class Norm:
+class Norm(NamedTuple):
     scale: Array  # (hidden, 1)
     shift: Array  # (hidden, 1)
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     qkv: Array  # (3 hidden, hidden)
     query_bias: Array  # (hidden, 1)
     out: Array  # (hidden, hidden)
@@ -46,8 +43,7 @@ class Layer:
     output_norm: Norm
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     words: Array  # (vocabulary, hidden)
     positions: Array  # (positions, hidden)
     norm: Norm
@@ -55,8 +51,8 @@ class Packed:
 
 
 def aligned(size: int) -> Array:
-    """Uninitialised float32 buffer on a cache line."""
-    room = np.empty(size * 4 + ALIGNMENT, np.uint8)
+    """Zeroed float32 buffer on a cache line; pages cost memory only once they are touched."""
+    room = np.zeros(size * 4 + ALIGNMENT, np.uint8)
     start = -room.ctypes.data % ALIGNMENT
     return room[start : start + size * 4].view(np.float32)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hartonomous_server import errors
 
@@ -29,8 +28,7 @@ _SIZES = (
 )
 
 
-@dataclass(frozen=True)
-class BertConfig:
+class BertConfig(NamedTuple):
     """The dimensions of a BERT encoder, checked."""
 
     hidden_size: int

@@ -70,8 +70,20 @@ class Tokenizer:
             architecture.max_tokens(model_files),
             tokenizer_files.get("tokenizer_config"),
             tokenizer_files.get("special_tokens_map"),
-            bool((model_files.get("sentence_bert_config") or {}).get("do_lower_case")),
+            _lower_case(model_files),
         )
+
+    @classmethod
+    def from_prepared(cls, content: bytes, model_files: Mapping[str, Any]) -> Tokenizer:
+        """From what prepared() gave, which was checked."""
+        import tokenizers
+
+        tokenizer = tokenizers.Tokenizer.from_buffer(content)
+        return cls(tokenizer, architecture.max_tokens(model_files), _lower_case(model_files))
+
+    def prepared(self) -> bytes:
+        """All of it, settings applied, in the library's own form."""
+        return self._tokenizer.to_str().encode()
 
     @property
     def largest_id(self) -> int:
@@ -105,6 +117,10 @@ class Tokenizer:
                 size = self._tokenizer.get_vocab_size()
                 raise errors.InvalidParameter(f"token {token} is not in the vocabulary of {size} tokens")
         return self._tokenizer.decode(list(ids))
+
+
+def _lower_case(model_files: Mapping[str, Any]) -> bool:
+    return bool((model_files.get("sentence_bert_config") or {}).get("do_lower_case"))
 
 
 def check(tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> None:

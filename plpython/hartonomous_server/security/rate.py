@@ -19,6 +19,8 @@ import os
 import struct
 import time
 
+from hartonomous_server import data_directory
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +34,6 @@ BUCKET = SLOT.size * SLOTS
 BEGIN = 4096  # of the buckets; before it, whose times these are
 MAGIC = b"hartonomous rate limits 1 "
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-ROOT = "hartonomous"  # in the data directory, where every backend stays
 
 Limit = tuple[bytes, int, int]  # SHA-256 of the subject, nanoseconds that a unit costs, units that may be taken at once
 
@@ -120,27 +121,5 @@ def take(db: Any, subjects: list[bytes], intervals: list[int], bursts: list[int]
 
 
 def _open(db: Any) -> Table:
-    sql = "select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()"
-    path = _path(db.execute(sql)[0]["oid"])
-    if not os.path.exists(path):
-        _remove_stale(db)
     with open(BOOT_ID, "rb") as boot:
-        return Table(path, boot.read().strip())
-
-
-def _path(database: object) -> str:
-    return f"{ROOT}/{database}/rate_limits"
-
-
-def _remove_stale(db: Any) -> None:
-    """Removes what is kept outside of transactions for databases that are gone."""
-    # unlike a query of pg_database it knows of databases that were made after this transaction's snapshot
-    gone = db.prepare("select pg_catalog.has_database_privilege($1, 'connect') is null as gone", ["oid"])
-    for name in os.listdir(ROOT) if os.path.exists(ROOT) else []:
-        if name.isdecimal() and db.execute(gone, [int(name)])[0]["gone"]:
-            try:
-                for file in os.listdir(f"{ROOT}/{name}"):
-                    os.unlink(f"{ROOT}/{name}/{file}")
-                os.rmdir(f"{ROOT}/{name}")
-            except OSError:  # another backend is about it
-                pass
+        return Table(f"{data_directory.own(db)}/rate_limits", boot.read().strip())

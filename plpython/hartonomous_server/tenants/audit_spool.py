@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hartonomous_server import data_directory
+
 LIMIT = 64 << 20  # bytes of the file, and of files that wait to be collected
-ROOT = Path("hartonomous")  # in the data directory, where every backend stays
 RECORDS, DROPPED, LOCK = "refusals", "dropped", "lock"
 PATIENCE = 1.0  # seconds to wait for the lock: nothing interrupts such a wait
 PAUSE = 1.0  # seconds between records of a kind that may flood
@@ -27,7 +28,7 @@ CREATE = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def folder(database: int) -> Path:
-    return ROOT / str(database)
+    return Path(data_directory.folder(database))
 
 
 def append(where: Path, line: str, limit: int = LIMIT) -> bool:
