@@ -17,6 +17,7 @@ from hartonomous.errors import VectorInvalid
 
 Vector = NDArray[np.float32]
 VectorLike = NDArray[Any] | Sequence[float]
+MatrixLike = NDArray[Any] | Sequence[Sequence[float]]
 MAX_DIMENSIONS = 16000
 
 

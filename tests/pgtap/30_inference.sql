@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(48);
+select plan(63);
 
 set local role ann;
 select throws_ok($$select hartonomous.embed('tea')$$, 'ZH020', 'no embedding model is deployed');
@@ -53,8 +53,29 @@ select is(hartonomous.embed_many('{}'), '{}');
 select throws_ok($$select hartonomous.embed_many(array['tea', null])$$, '22004', 'text 2 is NULL');
 select throws_ok($$select hartonomous.embed_many(array['tea'], 'nosuch')$$, 'ZH020');
 
+-- attention
+select is(hartonomous.attention('{1,0}', '{{1,0},{0,1}}', '{{4,0},{0,4}}'),
+          array[4 * exp(1 / sqrt(2)) / (exp(1 / sqrt(2)) + 1), 4 / (exp(1 / sqrt(2)) + 1)]::real[], 'one query is one row');
+select is(hartonomous.attention('{{1,0},{0,1}}', '{{1,0},{0,1}}', '{{4,0},{0,4}}', causal => true),
+          array[array[4, 0], array[4 / (exp(1 / sqrt(2)) + 1), 4 * exp(1 / sqrt(2)) / (exp(1 / sqrt(2)) + 1)]]::real[], 'the first query sees one key');
+select is((select hartonomous.attention('{1,0,0,1}', array_agg(r.k order by r.k), array_agg(r.v order by r.k), 2)
+           from (values ('{1,0,1,0}'::real[], '{1,2}'::real[]), ('{1,0,1,0}', '{3,6}')) as r (k, v)),
+          '{2,4}'::real[], 'over rows, each head by itself');
+select is(hartonomous.attention(null, '{1}', '{1}'), null);
+select is(hartonomous.attention('{1}', '{1}', '{1}', null), null);
+select throws_ok($$select hartonomous.attention('{1,2}', '{{1,2,3}}', '{1}')$$, '22023', 'InvalidParameter: q has rows of 2 and k of 3, expected the same');
+select throws_ok($$select hartonomous.attention('{1,2}', '{{1,2},{3,4}}', '{1}')$$, '22023', 'InvalidParameter: there are 2 keys and 1 values, expected one for each');
+select throws_ok($$select hartonomous.attention('{1,2,3}', '{{1,2,3}}', '{1,2,3}', 2)$$, '22023', 'InvalidParameter: 2 heads do not divide rows of 3 and 3');
+select throws_ok($$select hartonomous.attention('{1}', '{1}', '{1}', 0)$$, '22023');
+select throws_ok($$select hartonomous.attention('{}', '{1}', '{1}')$$, '22023', 'InvalidParameter: q is empty, expected one row or an array of rows');
+select throws_ok($$select hartonomous.attention('{{{1}}}', '{1}', '{1}')$$, '22023', 'InvalidParameter: q has 3 dimensions, expected one row or an array of rows');
+select throws_ok($$select hartonomous.attention('{1,null}', '{1,2}', '{1}')$$, '22023', 'InvalidParameter: q holds a NULL');
+select throws_ok($$select hartonomous.attention('{1}', '{NaN}', '{1}')$$, '22023', 'InvalidParameter: k holds a value that is not finite');
+select throws_ok($$select hartonomous.attention('{{1},{1}}', '{1}', '{1}', causal => true)$$, '22023');
+
 -- readers, other tenants, public models
 set local role rita;
+select is(hartonomous.attention('{1}', '{1}', '{2}'), '{2}'::real[], 'a reader computes');
 select isnt(hartonomous.embed('tea'), null, 'a reader embeds');
 select throws_ok($$select hartonomous.embed_many(array['tea'])$$, '42501', null, 'unrecorded only');
 set local role bob;

@@ -23,7 +23,9 @@ MASKED = {
     "detokenize",
 }  # fmt: skip
 REFUSED = {"tensor", "tensor_slice", "model_files", "secret_get"}
-CALLERS_OWN = {"embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode"}
+CALLERS_OWN = {
+    "attention", "embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode",
+}  # fmt: skip
 NO_VALUES = {
     "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
     "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",

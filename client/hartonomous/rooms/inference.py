@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from hartonomous.calls import Caller
-from hartonomous.vectors import Vector
+from hartonomous.vectors import MatrixLike, Vector
 
 
 class Inference(Caller):
@@ -23,3 +23,9 @@ class Inference(Caller):
         """One row per text."""
         found = self._value("embed_many", {"contents": list(contents)}, model=model)
         return np.stack(found) if found else np.empty((0, 0), dtype=np.float32)
+
+    def attention(self, q: MatrixLike, k: MatrixLike, v: MatrixLike, heads: int = 1, causal: bool = False) -> Vector:
+        """Arrays of rows; one row for one query."""
+        arrays = {name: np.asarray(x, np.float32).tolist() for name, x in (("q", q), ("k", k), ("v", v))}
+        found = self._value("attention", arrays, heads=heads, causal=causal)
+        return np.asarray(found, np.float32)
