@@ -20,7 +20,7 @@ SCORES = 1 << 24  # attention weights held at once: 64 MiB
 def of_arrays(queries: bytes, keys: bytes, values: bytes, heads: int, causal: bool) -> list[Any]:
     """Rows of attention() over arrays in PostgreSQL's binary form; one row when queries is one."""
     q, k, v = (_matrix(data, name) for data, name in ((queries, "q"), (keys, "k"), (values, "v")))
-    found = attention(q, k, v, heads, causal).tolist()
+    found: Any = attention(q, k, v, heads, causal).tolist()
     return found[0] if _dimensions(queries) == 1 else found
 
 
