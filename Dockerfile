@@ -16,6 +16,7 @@ RUN apt-get update \
       postgresql-17 postgresql-plpython3-17 postgresql-17-pgvector postgresql-17-postgis-3 \
       postgresql-17-cron postgresql-17-hypopg postgresql-17-pg-qualstats \
       python3-numpy libopenblas0-pthread python3-lxml python3-markdown-it python3-zstandard python3-jwt python3-cryptography \
+      python3-jsonschema \
       python3-pip python3-setuptools python3-wheel \
       python3-psycopg python3-psycopg-c python3-click python3-rich \
  && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \

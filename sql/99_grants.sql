@@ -81,11 +81,13 @@ do $$
 declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
-        'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing'];
+        'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
+        'metadata_schema_list'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge',
-        'secret_put', 'secret_get', 'secret_list', 'secret_drop'];
+        'secret_put', 'secret_get', 'secret_list', 'secret_drop',
+        'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
         'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',

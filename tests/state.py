@@ -64,8 +64,10 @@ LOGICAL = {
         select n.artifact, s.tenant_id, source_uri, document_uri, position, metadata
         from hartonomous.artifact_source as s join artifact_name as n using (artifact_id)""",
     "ingestion_log": """
-        select tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, atoms_shared, retired, error
+        select tenant_id, source_uri, artifacts_created, artifacts_shared, artifacts_skipped, atoms_created,
+               atoms_shared, retired, error
         from hartonomous.ingestion_log""",
+    "metadata_schema": "select tenant_id, modality, schema from hartonomous.metadata_schema",
     "upload": """
         select u.tenant_id, u.modality, u.source_uri, u.metadata, n.artifact
         from hartonomous.upload as u left join artifact_name as n using (artifact_id)""",

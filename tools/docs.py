@@ -70,6 +70,7 @@ REACTIONS = {
     "AtomMissing": "stored bytes are damaged: restore them from a backup",
     "UploadIncomplete": "put what `ingest_missing` lists; if the source changed, `ingest_abort` and begin anew",
     "UploadNotFound": "begin with `ingest_begin`; an upload that was abandoned has expired",
+    "MetadataInvalid": "correct the metadata as the message says; `metadata_schema_list()` shows what is expected",
     "ModelNotFound": "see `model_list()`; load a model with `hartonomous models ingest PATH`",
     "ModelExists": "load it under another version, or remove the other one with `model_drop`",
     "ModelIncomplete": "put the parts that `tensor_missing` lists, then commit again",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fnmatch import fnmatch
 from functools import partial
 from itertools import islice
@@ -12,8 +15,9 @@ from pathlib import Path
 
 from hartonomous import uploads
 from hartonomous.client import Client
-from hartonomous.errors import DocumentMalformed, Error, InvalidContent, InvalidParameter
+from hartonomous.errors import DocumentMalformed, Error, InvalidContent, InvalidParameter, MetadataInvalid
 from hartonomous.progress import Progress, silent
+from hartonomous.rooms.atoms import Json
 
 DOCUMENT_FORMATS = {
     ".html": "html", ".htm": "html", ".xhtml": "html", ".md": "markdown", ".markdown": "markdown", ".txt": "text",
@@ -58,11 +62,12 @@ def ingest(
     modality: str = "binary",
     exclude: Sequence[str] = (),
     progress: Progress = silent,
+    metadata: Json | None = None,
 ) -> Ingest:
     """Ingests files, and folders with all below them, one transaction a file; large ones go in parts.
 
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
-    stored does not stop the others. progress counts bytes.
+    stored does not stop the others, and the ingestion log says why. progress counts bytes.
     """
     files = find(paths, format, uri_prefix, exclude)
     result = Ingest()
@@ -72,7 +77,9 @@ def ingest(
     for group in _groups(files):
         before = _known(client, group)
         for file in group:
-            _ingest_one(client, file, modality, before[file.source_uri], result, _shifted(progress, done, total))
+            _ingest_one(
+                client, file, modality, metadata, before[file.source_uri], result, _shifted(progress, done, total)
+            )
             done += sizes[file.source_uri]
             progress(done, total)
         uris = [file.source_uri for file in group]
@@ -138,12 +145,21 @@ def _known(client: Client, group: list[File]) -> dict[str, set[int]]:
 
 
 def _ingest_one(
-    client: Client, file: File, modality: str, before: set[int], result: Ingest, progress: Progress
+    client: Client,
+    file: File,
+    modality: str,
+    metadata: Json | None,
+    before: set[int],
+    result: Ingest,
+    progress: Progress,
 ) -> None:
+    started = time.monotonic()
     try:
-        artifact_id = _retried(partial(_ingest_file, client, file, modality, progress))
-    except (InvalidContent, DocumentMalformed, InvalidParameter, OSError) as error:
+        artifact_id = _retried(partial(_ingest_file, client, file, modality, metadata, progress))
+    except (InvalidContent, DocumentMalformed, InvalidParameter, MetadataInvalid, OSError) as error:
         result.failed.append((file.source_uri, str(error)))
+        with suppress(Error):  # the row of a call that failed went with its transaction
+            client.ingestion_log_error(file.source_uri, str(error), timedelta(seconds=time.monotonic() - started))
         return
     if artifact_id in before:
         result.unchanged += 1
@@ -164,12 +180,14 @@ def _retried(call: Callable[[], int]) -> int:
     return call()
 
 
-def _ingest_file(client: Client, file: File, modality: str, progress: Progress = silent) -> int:
+def _ingest_file(
+    client: Client, file: File, modality: str, metadata: Json | None = None, progress: Progress = silent
+) -> int:
     if file.format == "binary" and file.path.stat().st_size > LARGE:
-        return uploads.ingest(client, file.path, modality, file.source_uri, progress=progress)
+        return uploads.ingest(client, file.path, modality, file.source_uri, metadata, progress=progress)
     data = file.path.read_bytes()
     if file.format == "binary":
-        return client.ingest(data, modality, source_uri=file.source_uri)
+        return client.ingest(data, modality, source_uri=file.source_uri, metadata=metadata)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -181,4 +199,4 @@ def _ingest_file(client: Client, file: File, modality: str, progress: Progress =
             f"text contains a NUL character at {at}, which PostgreSQL texts cannot hold",
             hint="remove it, or ingest the file with --format binary",
         )
-    return client.ingest_document(file.source_uri, text, file.format)
+    return client.ingest_document(file.source_uri, text, file.format, metadata)

@@ -56,6 +56,13 @@ class Occurrence:
 
 
 @dataclass(frozen=True)
+class MetadataSchema:
+    modality: str
+    schema: dict[str, Any] | bool
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
 class Place:
     x: int
     y: int

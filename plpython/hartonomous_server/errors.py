@@ -93,6 +93,12 @@ class UploadNotFound(Error):
     sqlstate = "ZH015"
 
 
+class MetadataInvalid(Error):
+    """metadata fail their schema"""
+
+    sqlstate = "ZH016"
+
+
 class ModelNotFound(Error):
     """no such model"""
 

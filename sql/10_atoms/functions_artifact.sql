@@ -173,17 +173,35 @@ end;
 comment on function hartonomous._document_current(int, text) is 'The artifact that holds a document as last ingested.';
 
 create or replace function hartonomous._ingestion_log_put(
-    tenant_id int, source_uri text, artifacts_created bigint, artifacts_shared bigint, atoms_created bigint,
+    tenant_id int, source_uri text, artifacts_created bigint, artifacts_shared bigint, artifacts_skipped bigint, atoms_created bigint,
     atoms_shared bigint, retired bigint)
 returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
     insert into hartonomous.ingestion_log
-        (tenant_id, source_uri, artifacts_created, artifacts_shared, atoms_created, atoms_shared, retired, started_at, duration)
+        (tenant_id, source_uri, artifacts_created, artifacts_shared, artifacts_skipped, atoms_created, atoms_shared, retired, started_at, duration)
     values (_ingestion_log_put.tenant_id, _ingestion_log_put.source_uri, _ingestion_log_put.artifacts_created,
-            _ingestion_log_put.artifacts_shared, _ingestion_log_put.atoms_created,
+            _ingestion_log_put.artifacts_shared, _ingestion_log_put.artifacts_skipped, _ingestion_log_put.atoms_created,
             _ingestion_log_put.atoms_shared, _ingestion_log_put.retired,
             statement_timestamp(), clock_timestamp() - statement_timestamp());
 end;
-comment on function hartonomous._ingestion_log_put(int, text, bigint, bigint, bigint, bigint, bigint) is 'Writes the log row of an ingesting call.';
+comment on function hartonomous._ingestion_log_put(int, text, bigint, bigint, bigint, bigint, bigint, bigint) is
+'Writes the log row of an ingesting call.';
+
+create or replace function hartonomous.ingestion_log_error(source_uri text, error text, duration interval default null) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit('ingest', 0);
+begin
+    if error is null then
+        raise exception 'error is NULL' using errcode = '22004', hint = 'give the message of what failed';
+    end if;
+    insert into hartonomous.ingestion_log (tenant_id, source_uri, started_at, duration, error)
+    values (tenant, left(ingestion_log_error.source_uri, 2000), now() - coalesce(ingestion_log_error.duration, '0'),
+            ingestion_log_error.duration, left(ingestion_log_error.error, 2000));
+end
+$$;
+comment on function hartonomous.ingestion_log_error(text, text, interval) is
+'Puts a row about a failed ingest into the log of the caller''s tenant. An error undoes what its transaction wrote, so whoever ran the ingest tells of it in another one, as hartonomous ingest does. Texts are cut after 2000 characters. Error: 22004 NULL error.';

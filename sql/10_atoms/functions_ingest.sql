@@ -22,6 +22,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     items  constant int := coalesce(cardinality(contents), 0);
     tenant constant int := hartonomous._permit('ingest', items);
+    code   constant smallint := hartonomous._modality(modality);
 begin
     if contents is null or array_position(contents, null) is not null then
         raise exception 'content is NULL' using errcode = '22004', hint = 'pass every content as bytea; empty content is allowed';
@@ -33,11 +34,12 @@ begin
             using errcode = '22023', hint = 'give one for each content, or omit the argument';
     end if;
     perform hartonomous._source_check(source_uris, metadata);
-    return hartonomous._ingest_many(tenant, hartonomous._modality(modality), subtype, contents, source_uris, metadata, canonical_texts);
+    perform hartonomous._metadata_check(tenant, code, metadata);
+    return hartonomous._ingest_many(tenant, code, subtype, contents, source_uris, metadata, canonical_texts);
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -99,13 +101,14 @@ begin
             using errcode = '22023', hint = 'ingest_document(source_uri, content, format)';
     end if;
     perform hartonomous._source_check(array[source_uri], array[metadata]);
+    perform hartonomous._metadata_check(tenant, hartonomous._modality('text'::text), array[metadata]);
     -- versions of one document follow each other
     perform hartonomous._document_lock(tenant, source_uri);
     return hartonomous._ingest_document(tenant, source_uri, content, format, coalesce(metadata, '{}'));
 end
 $$;
 comment on function hartonomous.ingest_document(text, text, text, jsonb) is
-'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content or unknown format, ZH012 malformed.';
+'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content or unknown format, ZH012 malformed, ZH016 metadata, as given, that fail the schema of text.';
 
 create or replace function hartonomous._ingest_document(tenant_id int, source_uri text, content text, format text, metadata jsonb)
 returns bigint

@@ -8,6 +8,7 @@ declare
     found_id bigint;
 begin
     perform hartonomous._source_check(array[ingest_begin.source_uri], array[ingest_begin.metadata]);
+    perform hartonomous._metadata_check(tenant, code, array[ingest_begin.metadata]);
     -- of two sessions that begin the same upload, the second continues it
     perform pg_advisory_xact_lock(hashtextextended(format('hartonomous upload %s %s', tenant, ingest_begin.source_uri), 0));
     select u.upload_id into found_id from hartonomous.upload as u
@@ -22,7 +23,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_begin(text, text, jsonb) is
-'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. Errors: 22023 unknown modality, malformed uri or metadata.';
+'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._upload(tenant_id int, upload_id bigint, finishing boolean default false) returns hartonomous.upload
 language plpgsql volatile parallel unsafe
@@ -135,6 +136,7 @@ begin
             using errcode = 'ZH014', hint = case when gap.stop < gap.start then 'put what hartonomous.ingest_missing lists, then commit again'
                                                  else 'give it up with hartonomous.ingest_abort and begin anew' end;
     end if;
+    perform hartonomous._metadata_check(tenant, known.modality, array[known.metadata]);
     made := hartonomous._ingest_commit(tenant, known.modality, known.upload_id, known.source_uri, known.metadata, ingest_commit.sha256);
     delete from hartonomous.upload_part as p where p.upload_id = known.upload_id;
     update hartonomous.upload as u set artifact_id = made, finished_at = now() where u.upload_id = known.upload_id;
@@ -142,7 +144,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_commit(bigint, bytea) is
-'Makes the parts of an upload one artifact and returns its id, the same as ingest of the same bytes; again, when the answer was lost, the same id. Reads the parts twice and holds none of them long: memory is some hundredth of the content. Errors: ZH015 no such upload, ZH014 a gap, an overlap, or a SHA-256 that is not the given one; the parts stay.';
+'Makes the parts of an upload one artifact and returns its id, the same as ingest of the same bytes; again, when the answer was lost, the same id. Reads the parts twice and holds none of them long: memory is some hundredth of the content. Errors: ZH015 no such upload, ZH014 a gap, an overlap, or a SHA-256 that is not the given one, ZH016 the schema of metadata changed meanwhile; the parts stay.';
 
 create or replace function hartonomous._ingest_commit(
     tenant_id int, modality smallint, upload_id bigint, source_uri text, metadata jsonb, sha256 bytea) returns bigint

@@ -120,6 +120,7 @@ create table hartonomous.ingestion_log (
     source_uri    text,
     artifacts_created bigint not null default 0,
     artifacts_shared  bigint not null default 0,
+    artifacts_skipped bigint not null default 0,
     atoms_created bigint not null default 0,
     atoms_shared  bigint not null default 0,
     retired       bigint not null default 0,
@@ -128,7 +129,11 @@ create table hartonomous.ingestion_log (
     error         text
 );
 select hartonomous._opaque_ids('hartonomous.ingestion_log', 'ingestion_log_id');
-comment on table hartonomous.ingestion_log is 'One row per ingesting call that changed something, and per upload that was abandoned (error).';
+comment on table hartonomous.ingestion_log is
+'One row per ingesting call that changed something, per failed one that its caller told of by ingestion_log_error, and per upload that was abandoned. Created, shared and skipped make up the contents of a call.';
+comment on column hartonomous.ingestion_log.artifacts_created is 'contents whose bytes were not there';
+comment on column hartonomous.ingestion_log.artifacts_shared is 'contents whose bytes were there, found at another place or with other metadata';
+comment on column hartonomous.ingestion_log.artifacts_skipped is 'contents that changed nothing';
 
 insert into hartonomous.tenant_table (relation)
 values ('hartonomous.artifact'), ('hartonomous.artifact_source'), ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');

@@ -183,6 +183,24 @@ def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp
     assert content == (bytes(range(256)),)
 
 
+def test_files_whose_metadata_fail_the_schema_are_refused_and_logged(dsn, connection, tmp_path):
+    (tmp_path / "a.txt").write_text("a text with an author")
+    put, drop = "select hartonomous.metadata_schema_put('text', %s)", "select hartonomous.metadata_schema_drop('text')"
+    connection.execute(put, ['{"required": ["author"]}'])
+    refused = cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "schema/", code=1)
+    assert 'schema/a.txt: metadata at "" is {}, expected {"required": ["author"]}' in refused.stderr
+    stored = "select metadata ->> 'author' from hartonomous.artifact_source where source_uri = 'schema/a.txt'"
+    assert connection.execute(stored).fetchall() == []
+    cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "schema/", "--metadata", '{"author": "Ann"}')
+    connection.execute(drop)
+    assert connection.execute(stored).fetchall() == [("Ann",)]
+    logged = connection.execute(
+        "select error, artifacts_created, duration > '0' from hartonomous.ingestion_log"
+        " where source_uri = 'schema/a.txt' order by started_at"
+    ).fetchall()
+    assert [(error is None, created, timed) for error, created, timed in logged] == [(False, 0, True), (True, 1, True)]
+
+
 def test_a_large_file_goes_in_parts(dsn, connection, tmp_path):
     path = tmp_path / "large.bin"
     path.write_bytes(bytes(17 << 20) + b"end")

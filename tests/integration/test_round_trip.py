@@ -49,6 +49,7 @@ def fill(client, connection, server, model, pages, dsn):
     client.ingest(large + b"and more")  # shares chunks
     client.ingest_part(client.ingest_begin("binary", "unfinished"), 5, b"part")
     client.ingest_commit(client.ingest_begin("binary", "finished"))
+    client.metadata_schema_put("sensor", {"required": ["unit"]})
     client.artifact_delete(client.ingest_text("deleted again"))
     client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))
 

@@ -137,6 +137,7 @@ select set_eq(
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_abort', 'ingest_begin', 'ingest_commit', 'ingest_missing', 'ingest_part', 'upload_expire',
           'artifact_purge', 'atom_collect_garbage', 'atom_verify',
+          'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',

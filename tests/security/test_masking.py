@@ -32,6 +32,7 @@ NO_VALUES = {
     "artifact_restore", "artifact_purge", "ingest_begin", "ingest_part", "ingest_missing", "ingest_commit",
     "ingest_abort", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
     "secret_put", "secret_list", "secret_drop",
+    "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 

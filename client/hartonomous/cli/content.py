@@ -16,6 +16,17 @@ from hartonomous.client import Client
 from hartonomous.records import SearchResult
 
 
+class JsonObject(click.ParamType):
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"not valid JSON: {error}", param, ctx)
+        return found if isinstance(found, dict) else self.fail("expected a JSON object", param, ctx)
+
+
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -24,9 +35,15 @@ from hartonomous.records import SearchResult
 @click.option("--uri-prefix", help="What source uris begin with; default: file:// and the folder.")
 @click.option("--modality", default="binary", show_default=True, help="Modality of files that are not documents.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out matching files; may be repeated.")
+@click.option("--metadata", type=JsonObject(), help="JSON object to keep with every file.")
 @json_option
 def ingest(
-    paths: tuple[Path, ...], format: str, uri_prefix: str | None, modality: str, exclude: tuple[str, ...]
+    paths: tuple[Path, ...],
+    format: str,
+    uri_prefix: str | None,
+    modality: str,
+    exclude: tuple[str, ...],
+    metadata: dict[str, Any] | None,
 ) -> None:
     """Ingest files, and folders with all below them.
 
@@ -37,11 +54,11 @@ def ingest(
     \b
     Example:
       hartonomous ingest /usr/share/doc/postgresql-doc-17/html --uri-prefix postgresql-17/
-      hartonomous ingest notes/ --exclude '*.png'
+      hartonomous ingest notes/ --exclude '*.png' --metadata '{"author": "Ann"}'
     """
     connection, started = client(), time.monotonic()
     with progress("ingest", "MB", 1e6) as report:
-        result = documents.ingest(connection, paths, format, uri_prefix, modality, exclude, report)
+        result = documents.ingest(connection, paths, format, uri_prefix, modality, exclude, report, metadata)
     if wants_json():
         echo_json(result)
     else:
@@ -81,17 +98,6 @@ def embed(model: str | None, workers: int, batch: int) -> None:
         click.echo(f"{number(result.texts)} texts embedded in {result.seconds:.1f} s, {rate}")
     else:
         click.echo("nothing to embed")
-
-
-class JsonObject(click.ParamType):
-    name = "json"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            found = json.loads(value)
-        except ValueError as error:
-            self.fail(f"not valid JSON: {error}", param, ctx)
-        return found if isinstance(found, dict) else self.fail("expected a JSON object", param, ctx)
 
 
 @click.command()

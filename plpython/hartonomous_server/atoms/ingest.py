@@ -49,7 +49,7 @@ def _found(db: Any, tenant: int, stored: Stored, source_uris: Sequence[str | Non
     uris = [uri or f"urn:sha256:{digest.hex()}" for uri, digest in zip(source_uris, stored.hashes, strict=True)]
     changed = _occurrences(db, tenant, None, stored.artifact_ids, uris, metadata)
     if stored.created or changed:
-        _log(db, tenant, uris[0] if len(uris) == 1 else None, stored)
+        _log(db, tenant, uris[0] if len(uris) == 1 else None, stored, changed)
 
 
 def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str) -> int:
@@ -77,7 +77,7 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
     _edges(db, tenant, page_id, passages.artifact_ids, [row["artifact_id"] for row in previous])
     if page.created or passages.created or changed or retired:
         atoms = content.Count(page.atoms.created + passages.atoms.created, page.atoms.shared + passages.atoms.shared)
-        _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, atoms), retired)
+        _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, atoms), changed, retired)
     return page_id
 
 
@@ -138,7 +138,8 @@ def _edges(db: Any, tenant: int, page_id: int, passage_ids: Sequence[int], previ
         query(db, put_edges, ("int", tenant), ("bigint[]", sources), ("text", relation), ("bigint[]", targets))
 
 
-def _log(db: Any, tenant: int, uri: str | None, stored: Stored, retired: int = 0) -> None:
-    query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6, $7)", ("int", tenant), ("text", uri),
-          ("bigint", stored.created), ("bigint", len(set(stored.artifact_ids)) - stored.created),
+def _log(db: Any, tenant: int, uri: str | None, stored: Stored, changed: int, retired: int = 0) -> None:
+    query(db, "select hartonomous._ingestion_log_put($1, $2, $3, $4, $5, $6, $7, $8)", ("int", tenant), ("text", uri),
+          ("bigint", stored.created), ("bigint", changed - stored.created),
+          ("bigint", len(stored.artifact_ids) - changed),
           ("bigint", stored.atoms.created), ("bigint", stored.atoms.shared), ("bigint", retired))
