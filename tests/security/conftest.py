@@ -71,6 +71,7 @@ def fill(dsn: str, role: str) -> None:
         client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
         assert client.embed_artifacts(client.embedding_pending()) > 0
         client.secret_put("provider", f"of {role}")
+        client.metadata_schema_put("sensor", {"required": ["unit"]})
 
 
 def load(client: hartonomous.Client, version: str) -> None:
