@@ -180,3 +180,37 @@ def test_a_replica_makes_its_own(own_server, running, tmp_path):
         copied.unlink()
         assert np.array_equal(reader.embed(TEXT), expected)
         assert copied.exists()
+
+
+def test_threads_share_a_batch_and_change_no_bit(own_server, running):
+    server, _ = own_server
+    texts = [f"the data base {'data ' * (number % 50)}" for number in range(200)]
+    found = []
+    for threads in (1, 2, 1000):
+        with hartonomous.connect(server.dsn("one")) as client:
+            client.query(f"set hartonomous.inference_threads = {threads}")
+            found.append(client.embed_many(texts))
+            sql = "select threads from hartonomous.inference_request order by created_at desc limit 1"
+            assert client.query(sql).fetchone()[0] == min(threads, len(os.sched_getaffinity(0)))
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+    with hartonomous.connect(server.dsn("one")) as client:
+        client.query("set hartonomous.inference_threads = 'many'")
+        with pytest.raises(errors.InvalidParameter, match='is "many", expected a number of 1 or more'):
+            client.embed_many(texts)
+        assert client.embed_many(texts[:1]).shape == (1, 32)  # too short for two
+
+
+def test_a_batch_of_threads_can_be_cancelled(own_server, running, tmp_path):
+    server, _ = own_server
+    with hartonomous.connect(server.dsn("one")) as client:
+        models.ingest(client, tiny_model.write(tmp_path / "wide", inner=20_000), "wide")
+        texts = ["data " * 60] * 4000
+        client.query("set hartonomous.inference_threads = 2")
+        client.query("set statement_timeout = '500ms'")
+        started = time.monotonic()
+        with pytest.raises(errors.Error, match="statement timeout"):
+            client.embed_many(texts, "wide")
+        assert time.monotonic() - started < 20  # of a minute or more
+        client.query("set statement_timeout = 0")
+        assert client.embed_many(texts[:2], "wide").shape == (2, 32)
+        client.model_drop("wide")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.inference import packing
+from hartonomous_server.inference import batching, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
 from hartonomous_server.models import loading, running
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
 TEXTS_A_SLICE = 64
+THREADS = 2  # as many as a query of PostgreSQL takes for itself and its workers on a small machine
 _running: dict[bytes, Running] = {}
 
 
@@ -36,6 +38,7 @@ class Batch(NamedTuple):
     texts: Sequence[str]
     tokens: int
     vectors: np.ndarray
+    threads: int
     seconds: float
 
     def images(self) -> list[bytes]:
@@ -55,7 +58,8 @@ class Batch(NamedTuple):
             ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash),
             ("bytea", inputs), ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()),
             ("int", len(self.texts)), ("bigint", self.tokens),
-            ("text", _libraries()), ("text", blas.core_name()), ("int", 1), ("double precision", self.seconds),
+            ("text", _libraries()), ("text", blas.core_name()), ("int", self.threads),
+            ("double precision", self.seconds),
         )[0]["id"]
 
 
@@ -75,8 +79,20 @@ def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
     for start in range(0, len(texts), TEXTS_A_SLICE):
         check()
         ids += model.tokenizer.encode_batch(texts[start : start + TEXTS_A_SLICE])
-    vectors = model.encoder.encode(ids, check=check)
-    return Batch(model_id, state, texts, sum(map(len, ids)), vectors, time.perf_counter() - started)
+    tokens = sum(map(len, ids))
+    count = threads(db) if tokens > 2 * batching.WIDTH else 1
+    vectors = model.encoder.encode(ids, check, count)
+    return Batch(model_id, state, texts, tokens, vectors, count, time.perf_counter() - started)
+
+
+def threads(db: Any) -> int:
+    """Threads that may work for a batch: the setting hartonomous.inference_threads, at most one for each processor."""
+    stated = query(db, "select current_setting('hartonomous.inference_threads', true) as threads")[0]["threads"]
+    if not stated:
+        stated = str(THREADS)
+    if not stated.isdecimal() or int(stated) < 1:
+        raise errors.InvalidParameter(f'hartonomous.inference_threads is "{stated}", expected a number of 1 or more')
+    return min(int(stated), len(os.sched_getaffinity(0)))
 
 
 def tokenizer(db: Any, model_id: int) -> Tokenizer:
