@@ -7,17 +7,35 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import atoms_content
+import atoms_lookup
 import atoms_releases
 import lib
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 DATABASE, ROLE = "bench_atoms", "bench_atoms_writer"
-PARTS = {"content": atoms_content.measure, "releases": atoms_releases.measure}
+
+
+@dataclass
+class Place:
+    """A database of the bench's own: a connection of its owner, and how a tenant's role reaches it."""
+
+    owner: psycopg.Connection[Any]
+    dsn: str
+    tenant: int
+
+
+PARTS: dict[str, Callable[[Place, psycopg.Connection[Any]], list[dict[str, Any]]]] = {
+    "content": lambda place, connection: atoms_content.measure(connection),
+    "releases": lambda place, connection: atoms_releases.measure(connection),
+    "look-up": lambda place, connection: atoms_lookup.measure(place.owner, place.dsn, ROLE, place.tenant),
+}
 
 
 def main() -> None:
@@ -28,22 +46,22 @@ def main() -> None:
     print("machine:", ", ".join(f"{key} {value}" for key, value in machine.items()))
     rows = []
     for part in given.only.split(","):
-        with database() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(f"set role {ROLE}")
-            found = PARTS[part](connection)
+        with database() as place, psycopg.connect(place.dsn, autocommit=True) as connection:
+            found = PARTS[part](place, connection)
         print(f"\n{part}")
         lib.show(found)
         rows += [{"part": part, **row} for row in found]
     barred = [row for row in rows if row["bar"]]
     failed = [f"{row['part']}: {row['what']}" for row in barred if not row["holds"]]
-    path = lib.write("atoms", {"machine": machine, "rows": rows})
-    print(f"written to {path}; {len(barred) - len(failed)} of {len(barred)} bars hold")
+    if given.only == parser.get_default("only"):
+        print("written to", lib.write("atoms", {"machine": machine, "rows": rows}))
+    print(f"{len(barred) - len(failed)} of {len(barred)} bars hold")
     if failed:
         sys.exit("do not hold: " + "; ".join(failed))
 
 
 @contextmanager
-def database() -> Iterator[str]:
+def database() -> Iterator[Place]:
     """With a tenant, a role of it, and a schema for what does not belong to the extension."""
     with psycopg.connect(lib.dsn(), autocommit=True) as server:
         server.execute(f"drop database if exists {DATABASE} with (force)")
@@ -55,9 +73,10 @@ def database() -> Iterator[str]:
             with psycopg.connect(dsn, autocommit=True) as connection:
                 connection.execute("set client_min_messages = warning")
                 connection.execute("create extension hartonomous cascade")
-                connection.execute("select hartonomous.tenant_role_add(hartonomous.tenant_create('bench'), %s)", [ROLE])
+                tenant = connection.execute("select hartonomous.tenant_create('bench')").fetchone()[0]
+                connection.execute("select hartonomous.tenant_role_add(%s, %s)", [tenant, ROLE])
                 connection.execute(f"create schema plain authorization {ROLE}")
-            yield dsn
+                yield Place(connection, make_conninfo(dsn, options=f"-c role={ROLE}"), tenant)
         finally:
             server.execute(f"drop database {DATABASE} with (force)")
             server.execute(f"drop role {ROLE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -28,6 +29,8 @@ class Trial:
         chance = random.Random(seed)
         self.blocks = [chance.randbytes(chance.randrange(2000, 60_000)) for _ in range(12)]
         self.done: Counter[str] = Counter()
+        self.stored: dict[int, bytes] = {}  # what the server said it has: SHA-256 of what was sent, by artifact
+        self.given_up: set[int] = set()  # what somebody tried to delete
         self.failures: list[BaseException] = []
         self.over = threading.Event()
 
@@ -57,7 +60,7 @@ class Trial:
             self.over.set()
 
     def _stores(self, chance: random.Random) -> None:
-        verbs = [self._ingests] * 4 + [self._uploads] + [self._reads] * 2 + [self._removes] * 3
+        verbs = [self._ingests] * 4 + [self._uploads] * 2 + [self._reads] * 2 + [self._removes] * 3 + [self._purges]
         with hartonomous.connect(self.dsn) as client:
             while not self.over.is_set():
                 verb = chance.choice(verbs)
@@ -80,26 +83,43 @@ class Trial:
         return b"".join(chance.choices(self.blocks, k=chance.randrange(1, 8)))
 
     def _ingests(self, client: Any, chance: random.Random) -> None:
-        client.ingest_many([self.content(chance) for _ in range(chance.randrange(1, 4))], "binary")
+        contents = [self.content(chance) for _ in range(chance.randrange(1, 4))]
+        self._keep(client.ingest_many(contents, "binary"), contents)
 
     def _uploads(self, client: Any, chance: random.Random) -> None:
+        content = self.content(chance)
+        bounds = sorted({0, len(content), *chance.choices(range(len(content)), k=2)})
         upload = client.ingest_begin("binary")
-        client.ingest_part(upload, 0, self.content(chance))
-        client.ingest_commit(upload)
+        for low, high in zip(bounds, bounds[1:], strict=False):
+            client.ingest_part(upload, low, content[low:high])
+        if chance.random() < 0.1:
+            client.ingest_abort(upload)
+        else:
+            self._keep([client.ingest_commit(upload)], [content])
+
+    def _keep(self, artifacts: list[int], contents: list[bytes]) -> None:
+        digests = [hashlib.sha256(content).digest() for content in contents]
+        self.stored.update(zip(artifacts, digests, strict=True))
 
     def _reads(self, client: Any, chance: random.Random) -> None:
         artifact = self._some(client, chance, "is null")
         content = client.content(artifact)
+        assert self.stored.get(artifact) in (None, hashlib.sha256(content).digest())
         start = chance.randrange(len(content) + 1)
         assert client.content_slice(artifact, start, 999) == content[start : start + 999]
 
     def _removes(self, client: Any, chance: random.Random) -> None:
         artifact = self._some(client, chance, "is null")
+        self.given_up.add(artifact)
         client.artifact_delete(artifact)
-        if chance.random() < 0.2:
+        what_then = chance.random()
+        if what_then < 0.2:
             client.artifact_restore(artifact)
-        else:
+        elif what_then < 0.8:
             client.artifact_purge(artifact)
+
+    def _purges(self, client: Any, chance: random.Random) -> None:
+        client.artifact_purge(self._some(client, chance, "is not null"))
 
     def _some(self, client: Any, chance: random.Random, deleted: str) -> int:
         rows = client.query(f"select artifact_id from hartonomous.artifact where deleted_at {deleted}").fetchall()
@@ -124,12 +144,15 @@ class Trial:
                 self.done["killed"] += 1
 
     def check(self) -> None:
-        """Every live artifact reads back, counts are right; and when everything is purged, nothing is left."""
+        """Nothing that was said to be stored is lost, every live artifact reads back, counts are right; and when
+        everything is purged, nothing is left."""
         with hartonomous.connect(self.dsn) as client:
             live = "select artifact_id from hartonomous.artifact where deleted_at is null"
             known = {row[0] for row in client.query(live)}
+            assert self.stored.keys() - self.given_up <= known
             for artifact in known:
-                client.content(artifact)  # checked against its SHA-256
+                digest = hashlib.sha256(client.content(artifact)).digest()
+                assert self.stored.get(artifact, digest) == digest
             assert client.atom_verify() == []
             stored, counted = state.references(client.connection)
             assert {key: count for key, count in stored.items() if count} == counted
