@@ -1,4 +1,4 @@
-"""One atom by its three Hilbert keys, beside the same rows in tables without partitions, with and without row security."""
+"""One atom by its keys, beside the same rows in tables without partitions, with and without row security."""
 
 from __future__ import annotations
 
