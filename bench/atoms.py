@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import atoms_content
+import atoms_geometry
 import atoms_lookup
 import atoms_releases
 import lib
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[Place, psycopg.Connection[Any]], list[dict[str, Any]]
     "content": lambda place, connection: atoms_content.measure(connection),
     "releases": lambda place, connection: atoms_releases.measure(connection),
     "look-up": lambda place, connection: atoms_lookup.measure(place.owner, place.dsn, ROLE, place.tenant),
+    "geometry": lambda place, connection: atoms_geometry.measure(place.owner, place.tenant, connection),
 }
 
 

@@ -128,9 +128,9 @@ with request as (
     from request as r, hartonomous.model as m where m.name = %(model)s
 ), artifact as (
     insert into hartonomous.artifact
-        (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, canonical_text, semantics)
+        (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, x, y, canonical_text, semantics)
     select %(tenant)s, 1, 'passage', sha256(convert_to(t.body, 'UTF8')), length(t.body),
-           1::bigint << 58, abs(hashtextextended(t.body, 2)) >> 2, abs(hashtextextended(t.body, 3)) >> 2,
+           1::bigint << 58, abs(hashtextextended(t.body, 2)) >> 2, abs(hashtextextended(t.body, 3)) >> 2, 0, 1 << 29,
            t.body, jsonb_build_object('n', %(first)s + t.ord - 1)
     from unnest(%(texts)s::text[]) with ordinality as t (body, ord)
     returning artifact_id, content_hash, (semantics ->> 'n')::int as n

@@ -13,11 +13,13 @@ begin
     for item in
         select c.oid::pg_catalog.regclass as relation, c.relkind
         from pg_catalog.pg_class as c
-        where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+        where c.relnamespace = 'hartonomous'::pg_catalog.regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
           and not (c.relkind = 'S' and exists (select from pg_catalog.pg_depend as d where d.objid = c.oid and d.deptype in ('a', 'i')))  -- goes with its table
     loop
-        execute pg_catalog.format('alter %s %s owner to hartonomous_owner',
-            case item.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, item.relation);
+        -- a materialized view is filled as its owner
+        execute pg_catalog.format('alter %s %s owner to %s',
+            case item.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end, item.relation,
+            case item.relkind when 'm' then 'hartonomous_definer' else 'hartonomous_owner' end);
     end loop;
     for item in
         select p.oid::pg_catalog.regprocedure as routine, p.prosecdef
@@ -38,7 +40,7 @@ grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
 revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
     hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.access_policy,
-    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change from hartonomous_reader;
+    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change, hartonomous.atom_spatial_summary from hartonomous_reader;
 grant select (tenant_id, name, key_version, created_at, updated_at) on hartonomous.secret to hartonomous_reader;
 -- what the configuration of the server says of the key file
 grant select on pg_catalog.pg_file_settings to hartonomous_definer;
@@ -80,7 +82,7 @@ grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp()
 do $$
 declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
-        'artifact_show', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
+        'artifact_show', 'atom_nearest', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
         'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
         'metadata_schema_list'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
@@ -92,7 +94,7 @@ declare
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
         'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
-        'upload_expire', 'atom_collect_garbage', 'atom_verify', 'secret_rotate'];
+        'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate'];
     item   record;
 begin
     for item in

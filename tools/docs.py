@@ -71,6 +71,7 @@ REACTIONS = {
     "UploadIncomplete": "put what `ingest_missing` lists; if the source changed, `ingest_abort` and begin anew",
     "UploadNotFound": "begin with `ingest_begin`; an upload that was abandoned has expired",
     "MetadataInvalid": "correct the metadata as the message says; `metadata_schema_list()` shows what is expected",
+    "PathUndecided": "ask for fewer hops or neighbours, or for a way between artifacts that lie nearer",
     "ModelNotFound": "see `model_list()`; load a model with `hartonomous models ingest PATH`",
     "ModelExists": "load it under another version, or remove the other one with `model_drop`",
     "ModelIncomplete": "put the parts that `tensor_missing` lists, then commit again",

@@ -27,6 +27,7 @@ EXTENSIONS = {
     "vector": "install postgresql-17-pgvector on the server",
     "postgis": "install postgresql-17-postgis-3 on the server",
     "pgcrypto": "install postgresql-contrib on the server",
+    "btree_gist": "install postgresql-contrib on the server",
     "hartonomous": "on the server: make install PG_CONFIG=/path/to/pg_config",
 }
 

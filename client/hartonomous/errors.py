@@ -115,6 +115,12 @@ class MetadataInvalid(Error):
     sqlstate = "ZH016"
 
 
+class PathUndecided(Error):
+    """the search for a way between artifacts was given up"""
+
+    sqlstate = "ZH019"
+
+
 class ModelNotFound(Error):
     """no such model"""
 

@@ -97,6 +97,38 @@ class AtomIdentity:
 
 
 @dataclass(frozen=True)
+class NearAtom:
+    """A leaf and how far it is, in the plane of x and y."""
+
+    h_xy: int
+    h_yz: int
+    h_zm: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """An artifact on the way, after step edges that are cost long together; None when masked."""
+
+    step: int
+    artifact_id: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class SpatialSummary:
+    """Atoms of a modality, the tenant's or public ones; bbox as hexadecimal EWKB."""
+
+    modality: str
+    public: bool
+    bbox: str | None
+    atom_count: int
+    total_refs: int | None
+    avg_complexity: float
+    refreshed_at: datetime
+
+
+@dataclass(frozen=True)
 class ApiKey:
     key_id: int
     label: str

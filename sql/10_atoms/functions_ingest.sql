@@ -122,7 +122,7 @@ comment on function hartonomous._ingest_document(int, text, text, text, jsonb) i
 
 create or replace function hartonomous._artifact_put(
     tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],
-    h_xy bigint[], h_yz bigint[], h_zm bigint[], texts text[])
+    h_xy bigint[], h_yz bigint[], h_zm bigint[], xs int[], ys int[], texts text[])
 returns table (ord bigint, artifact_id bigint, created boolean)
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
@@ -134,7 +134,7 @@ declare
 begin
     -- who deletes what was found, before it is locked, makes it be ingested anew: then there is another round
     for round in 1 .. 10 loop
-        made := made || hartonomous._artifact_insert(_artifact_put.tenant_id, modality, subtype, hashes, lengths, h_xy, h_yz, h_zm, texts);
+        made := made || hartonomous._artifact_insert(_artifact_put.tenant_id, modality, subtype, hashes, lengths, h_xy, h_yz, h_zm, xs, ys, texts);
         perform hartonomous._artifact_text_add(_artifact_put.tenant_id, hashes, texts);
         perform from hartonomous.artifact as a
         where a.tenant_id = _artifact_put.tenant_id and a.content_hash = any (hashes) and a.deleted_at is null
@@ -157,7 +157,7 @@ begin
     order by i.ord;
 end
 $$;
-comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], text[]) is
+comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], int[], int[], text[]) is
 'Finds or creates one artifact per content hash and keeps it from being deleted until the transaction ends. Of concurrent calls with the same content one creates it, the others wait for it.';
 
 create or replace function hartonomous._artifact_text_add(tenant_id int, hashes bytea[], texts text[]) returns void
@@ -182,7 +182,7 @@ comment on function hartonomous._artifact_text_add(int, bytea[], text[]) is
 
 create or replace function hartonomous._artifact_insert(
     tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],
-    h_xy bigint[], h_yz bigint[], h_zm bigint[], texts text[]) returns bigint[]
+    h_xy bigint[], h_yz bigint[], h_zm bigint[], xs int[], ys int[], texts text[]) returns bigint[]
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -192,12 +192,12 @@ begin
     with input as (
         select distinct on (i.content_hash) i.*
         from unnest(_artifact_insert.hashes, _artifact_insert.lengths, _artifact_insert.h_xy, _artifact_insert.h_yz, _artifact_insert.h_zm,
-                    _artifact_insert.texts) with ordinality as i (content_hash, content_length, h_xy, h_yz, h_zm, canonical_text, ord)
+                    xs, ys, _artifact_insert.texts) with ordinality as i (content_hash, content_length, h_xy, h_yz, h_zm, x, y, canonical_text, ord)
         order by i.content_hash, i.ord
     ), inserted as (
-        insert into hartonomous.artifact (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, canonical_text)
+        insert into hartonomous.artifact (tenant_id, modality, subtype, content_hash, content_length, h_xy, h_yz, h_zm, x, y, canonical_text)
         select _artifact_insert.tenant_id, _artifact_insert.modality, _artifact_insert.subtype,
-               i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.canonical_text
+               i.content_hash, i.content_length, i.h_xy, i.h_yz, i.h_zm, i.x, i.y, i.canonical_text
         from input as i
         where (select a.artifact_id from hartonomous.artifact as a where a.tenant_id = _artifact_insert.tenant_id
                and a.content_hash = i.content_hash and a.deleted_at is null limit 1) is null
@@ -209,7 +209,7 @@ begin
     return made;
 end
 $$;
-comment on function hartonomous._artifact_insert(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], text[]) is
+comment on function hartonomous._artifact_insert(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], int[], int[], text[]) is
 'Creates the artifacts of contents that have none, in the order of their hashes; returns the ids created.';
 
 create or replace function hartonomous._source_put(

@@ -38,6 +38,8 @@ comment on column hartonomous.atom.ends is 'of a composite: where each child end
 comment on column hartonomous.atom.ref_count is
 'how often artifacts and composites refer to this atom, as far as counted: what is not yet counted lies in atom_reference_change';
 create index atom_unreferenced on hartonomous.atom (h_xy, h_yz, h_zm) where ref_count = 0;
+-- the Hilbert key keeps pages of many leaves of one place apart from those of another, h_zm puts leaves of one place in order
+create index atom_leaf_place on hartonomous.atom using gist (tenant_id, h_xy, hartonomous._leaf_point(geom), h_zm) where value is not null;
 
 -- 16 ranges, one per modality: 256 cost 15 ms per nearest-neighbour query instead of 0.2
 do $$
@@ -72,6 +74,8 @@ create table hartonomous.artifact (
     h_xy           bigint not null,
     h_yz           bigint not null,
     h_zm           bigint not null,
+    x              int not null,
+    y              int not null,
     canonical_text text,
     semantics      jsonb not null default '{}',
     created_at     timestamptz not null default now(),
@@ -83,9 +87,13 @@ create table hartonomous.artifact (
 select hartonomous._opaque_ids('hartonomous.artifact', 'artifact_id');
 comment on table hartonomous.artifact is
 'Canonical record of what a tenant ingested or a model produced; (h_xy, h_yz, h_zm) is the root atom of its content.';
+comment on column hartonomous.artifact.x is 'with y, the point that h_xy is the key of: where atom_path finds its neighbours';
 comment on column hartonomous.artifact.canonical_text is 'what is embedded and searched by word; NULL for content that is not text';
 create unique index artifact_content on hartonomous.artifact (tenant_id, content_hash) where deleted_at is null;
 create index on hartonomous.artifact (tenant_id, created_at);
+-- x >= 0 is true of all: a query that does not say so cannot take it for a tenant's rows, as plans for an empty table would
+create index artifact_place on hartonomous.artifact using gist (tenant_id, h_xy, point(x, y), artifact_id)
+where deleted_at is null and x >= 0;
 
 create table hartonomous.artifact_source (
     artifact_source_id bigint not null,

@@ -325,7 +325,7 @@ def other_tenant(dsn, server):
     "call",
     [
         "content(%s)", "content_slice(%s, 0, 1)", "artifact_delete(%s)", "artifact_restore(%s)", "lineage(%s)",
-        "impact(%s)", "embed_artifacts(array[%s])",
+        "impact(%s)", "embed_artifacts(array[%s])", "atom_path(%s, -1)",
     ],
 )  # fmt: skip
 def test_another_tenants_artifact_is_as_one_that_is_not_there(connection, other_tenant, call):

@@ -121,6 +121,12 @@ def check(full, dsn, target):
         assert client.search("new here", 1)[0].artifact_id == fresh
         assert np.isfinite(client.embed_many(["a", "b"])).all()
         assert client.tenant_create("another") == 3
+        assert client.spatial_summary() == []  # a dump leaves it out
+        client.spatial_summary_refresh()
+        assert {(row.modality, row.public) for row in client.spatial_summary()} == {("text", False), ("text", True)}
+        near = client.query("select format('POINT(%s %s)', x, y) from hartonomous.artifact where artifact_id = %(a)s",
+                            {"a": fresh}).fetchone()  # fmt: skip
+        assert client.atom_nearest(near[0], 1)[0].distance == 0
 
 
 def test_into_a_database_beside(dsn, server, full):

@@ -96,6 +96,7 @@ def test_each_sees_its_own(ann, bob):
         lambda client, artifact: client.content_slice(artifact, 0, 1),
         lambda client, artifact: client.lineage(artifact),
         lambda client, artifact: client.impact(artifact),
+        lambda client, artifact: client.atom_path(artifact, artifact),
         lambda client, artifact: client.artifact_delete(artifact),
         lambda client, artifact: client.artifact_restore(artifact),
         lambda client, artifact: client.embed_artifacts([artifact]),

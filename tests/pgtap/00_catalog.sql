@@ -132,7 +132,7 @@ select is_empty(
 -- security definer: a reviewed list; each takes the tenant from _permit, or is listed with its reason in CONTRIBUTING.md
 select set_eq(
     'select proname from ours where prosecdef',
-    array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', '_version_stamp', 'atom_identity', 'attention', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
+    array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', '_version_stamp', 'atom_identity', 'atom_nearest', 'atom_path', 'spatial_summary', 'spatial_summary_refresh', 'attention', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_abort', 'ingest_begin', 'ingest_commit', 'ingest_missing', 'ingest_part', 'upload_expire',
@@ -150,8 +150,8 @@ select is_empty(
     'definers'' functions belong to hartonomous_definer, all others to hartonomous_owner');
 select is_empty(
     $$select relation, relowner::regrole from ours_relation
-      where relkind in ('r', 'p', 'v', 'm', 'S') and relowner <> 'hartonomous_owner'::regrole$$,
-    'tables, views and sequences belong to hartonomous_owner');
+      where relkind in ('r', 'p', 'v', 'm', 'S') and relowner <> case relkind when 'm' then 'hartonomous_definer' else 'hartonomous_owner' end::regrole$$,
+    'tables, views and sequences belong to hartonomous_owner, materialized views to hartonomous_definer, as whom they are filled');
 select results_eq(
     $$select rolname, rolsuper, rolbypassrls, rolcanlogin from pg_roles where rolname like 'hartonomous\_%' order by rolname$$,
     $$values ('hartonomous_admin'::name, false, false, false), ('hartonomous_definer', false, true, false), ('hartonomous_owner', false, false, false),
@@ -161,7 +161,7 @@ select results_eq(
 -- tenants
 select set_eq(
     $$select r.oid from ours_relation as r join pg_attribute as a on a.attrelid = r.oid and a.attname = 'tenant_id' and not a.attisdropped
-      where r.relkind in ('r', 'p', 'm') and not r.relispartition$$,
+      where r.relkind in ('r', 'p') and not r.relispartition$$,
     'select relation::oid from hartonomous.tenant_table',
     'the tables with a tenant_id are the registered tenant tables');
 select is_empty(
@@ -237,8 +237,10 @@ select is_empty(
       where r.relkind = 'v' and not coalesce(r.reloptions @> '{security_invoker=true}', false)
         and exists (select from pg_rewrite as w join pg_depend as d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
                     join hartonomous.tenant_table as t on t.relation = d.refobjid where w.ev_class = r.oid)
-      union all select relation from ours_relation where relkind = 'm'$$,
-    'a view of tenants'' rows reads them as its caller, and none is materialized');
+      union all
+      select r.relation from ours_relation as r cross join lateral aclexplode(r.relacl) as a
+      where r.relkind = 'm' and a.grantee <> 'hartonomous_definer'::regrole$$,
+    'a view of tenants'' rows reads them as its caller, or is materialized and nobody''s to read');
 select is_empty(
     $$select d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclacl from pg_default_acl as d
       where d.defaclrole::regrole::text like 'hartonomous\_%' or d.defaclnamespace::regnamespace::text like 'hartonomous%'$$,

@@ -20,9 +20,9 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
     "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
-    "detokenize",
+    "detokenize", "atom_path", "spatial_summary",
 }  # fmt: skip
-REFUSED = {"tensor", "tensor_slice", "model_files", "secret_get"}
+REFUSED = {"tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest"}
 CALLERS_OWN = {
     "attention", "embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode",
 }  # fmt: skip
@@ -102,6 +102,15 @@ def test_content(client, masked):
     assert client.content_slice(artifact, 0, 1) == client.content_slice(artifact, 10**9, 10) == BYTES
     with pytest.raises(errors.ArtifactNotFound):
         client.content(2**60)
+
+
+def test_geometry(client, masked):
+    artifact = masked.known.ids[0]
+    with pytest.raises(errors.NotPermitted, match="places of atoms are masked for this caller"):
+        client.atom_nearest("POINT(0 0)")
+    way = client.atom_path(artifact, artifact)
+    assert [(row.artifact_id, row.cost) for row in way] == [(artifact, None)]
+    assert {row.bbox for row in client.spatial_summary()} <= {None}
 
 
 def test_artifact_show(client, masked):

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from hartonomous.calls import Caller
-from hartonomous.records import AtomFault, AtomIdentity, Occurrence, Place, Range
+from hartonomous.records import AtomFault, AtomIdentity, NearAtom, Occurrence, PathStep, Place, Range, SpatialSummary
 
 Json = Mapping[str, Any]
 
@@ -119,3 +119,24 @@ class Atoms(Caller):
 
     def atom_identity(self, content: bytes, modality: str | None = None, tenant_id: int | None = None) -> AtomIdentity:
         return self._row(AtomIdentity, "atom_identity", {"content": content}, modality=modality, tenant_id=tenant_id)
+
+    def atom_nearest(self, place: str, k: int | None = None, modality: str | None = None) -> list[NearAtom]:
+        """place: a point as text, such as POINT(1 2)."""
+        return self._rows(NearAtom, "atom_nearest", {"place": place}, k=k, modality=modality)
+
+    def atom_path(
+        self,
+        from_artifact: int,
+        to_artifact: int,
+        max_hops: int | None = None,
+        edges: str | None = None,
+        neighbours: int | None = None,
+    ) -> list[PathStep]:
+        ends = {"from_artifact": from_artifact, "to_artifact": to_artifact}
+        return self._rows(PathStep, "atom_path", ends, max_hops=max_hops, edges=edges, neighbours=neighbours)
+
+    def spatial_summary(self) -> list[SpatialSummary]:
+        return self._rows(SpatialSummary, "spatial_summary", {})
+
+    def spatial_summary_refresh(self) -> None:
+        self._run("spatial_summary_refresh", {})

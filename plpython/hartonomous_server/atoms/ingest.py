@@ -105,9 +105,11 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
     """
     rows = query(
         db,
-        "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9) order by ord",
+        "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        " order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
-        ("bigint[]", lengths), *(("bigint[]", column.tolist()) for column in ids.h.T), ("text[]", texts),
+        ("bigint[]", lengths), *(("bigint[]", column.tolist()) for column in ids.h.T),
+        *(("int[]", column.tolist()) for column in ids.xyzm.T[:2]), ("text[]", texts),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
     new = sorted(first.values())

@@ -23,7 +23,7 @@ where p.pronamespace = 'hartonomous'::regnamespace and p.proname !~ '^_' and p.p
 PLAIN = {
     "text": "x", "name": "x", "bytea": b"x", "integer": 1, "smallint": 1, "bigint": 1, "real": 0.5, "boolean": True,
     "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"], "integer[]": [1], "bigint[]": [1], "jsonb[]": ["{}"],
-    "vector": str([1.0] * 32),
+    "vector": str([1.0] * 32), "geometry": "POINT(0 0)",
     "timestamp with time zone": "now", "interval": "1 s", "pg_snapshot": "1:1:",
 }  # fmt: skip
 NAMED = {"model": "tiny", "tensor": "embeddings.LayerNorm.bias", "architecture": "BertModel", "modality": "text",
@@ -51,7 +51,8 @@ def call(verb: str, arguments: list[Argument], named: dict[str, Any]) -> tuple[s
     given = [
         (a, named.get(a.name, NAMED.get(a.name, PLAIN[a.type]))) for a in arguments if not a.optional or a.name in named
     ]
-    types = [f"{a.name} => %s::{a.type.replace('vector', 'public.vector')}" for a, _ in given]
+    places = {"vector": "public.vector", "geometry": "public.geometry"}
+    types = [f"{a.name} => %s::{places.get(a.type, a.type)}" for a, _ in given]
     return f"select * from {verb}({', '.join(types)})", [value for _, value in given]
 
 
@@ -69,7 +70,7 @@ def references(session: Session, tenant: int) -> dict[str, Any]:
         )
         if rows:
             found |= {column: rows[0][0], f"{column}s": [rows[0][0]]}
-    return found
+    return found | dict.fromkeys(("from_artifact", "to_artifact"), found["artifact_id"])
 
 
 def outcome(connection: psycopg.Connection[Any], query: str, values: list[Any], hidden: str) -> str:
