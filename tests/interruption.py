@@ -142,7 +142,7 @@ KINDS: dict[str, Callable[[Trial, Process, int | None], None]] = {
 
 
 def steps(folder: Path) -> list[Step]:
-    """A model, a folder of pages, their embeddings; then some pages change."""
+    """A model, a folder of pages, their embeddings; then some pages change; what they say is extracted."""
     tiny = tiny_model.write(folder / "tiny")
     wide = tiny_model.write(folder / "wide", inner=40_000)  # 20 MB: two transactions
     pages = corpus.pages(12)
@@ -156,6 +156,7 @@ def steps(folder: Path) -> list[Step]:
         embed,
         Step(["ingest", after, "--uri-prefix", "manual/"]),
         embed,
+        Step(["extract", "--workers", "2", "--batch", "8"]),
     ]
 
 

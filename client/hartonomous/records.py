@@ -53,6 +53,15 @@ class Occurrence:
     metadata: dict[str, Any] | None
     content_hash: bytes
     canonical_text: str | None
+    semantics: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class MetadataIndex:
+    field: str
+    built: bool
+    bytes: int
+    created_at: datetime
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ comment on function hartonomous.artifact_restore(bigint) is
 'Undoes artifact_delete, a document''s passages included; a live artifact stays as it is. Errors: ZH010 no such artifact, 23505 the same content was ingested again.';
 
 create or replace function hartonomous.artifact_show(artifact_ids bigint[])
-returns table (artifact_id bigint, modality text, subtype text, source_uri text, metadata jsonb, content_hash bytea, canonical_text text)
+returns table (artifact_id bigint, modality text, subtype text, source_uri text, metadata jsonb, content_hash bytea, canonical_text text, semantics jsonb)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -150,7 +150,7 @@ begin
     return query
     select a.artifact_id, m.name, hartonomous._mask_text(masked, a.subtype), hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_json(masked, s.metadata), hartonomous._mask_bytes(masked, a.content_hash),
-           hartonomous._mask_text(masked, a.canonical_text)
+           hartonomous._mask_text(masked, a.canonical_text), hartonomous._mask_json(masked, a.semantics)
     from unnest(artifact_ids) with ordinality as i (artifact_id, ord)
     join hartonomous.artifact as a on a.artifact_id = i.artifact_id and a.tenant_id in (0, tenant) and a.deleted_at is null
     join hartonomous.modality as m on m.modality = a.modality

@@ -75,6 +75,7 @@ declare
     target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
     wanted constant jsonb := coalesce(filter, '{}');
     masked constant boolean := hartonomous._masked(tenant, 'search');
+    within bigint[];
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
     if masked then
@@ -84,14 +85,23 @@ begin
         raise exception 'query is NULL' using errcode = '22004', hint = 'embed a text with hartonomous.embed';
     end if;
     perform hartonomous._dimensions_check(target, query);
+    within := hartonomous._filter_candidates(tenant, wanted);
     return query
     -- each by itself, as in _search_text
     with embedded as materialized (
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) search_vector.query as distance
-        from hartonomous.atom_embedding as e where e.tenant_id in (0, tenant) and e.model_id = target
+        from hartonomous.atom_embedding as e where e.tenant_id in (0, tenant) and e.model_id = target and within is null
+        union all
+        select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) search_vector.query
+        from unnest(within) as w (artifact_id)
+        join hartonomous.atom_embedding as e on e.tenant_id in (0, tenant) and e.artifact_id = w.artifact_id and e.model_id = target
     ), live as materialized (
         select a.artifact_id from hartonomous.artifact as a
-        where a.tenant_id in (0, tenant) and a.deleted_at is null and (wanted = '{}' or hartonomous._filter_match(a, wanted))
+        where a.tenant_id in (0, tenant) and a.deleted_at is null and (wanted = '{}' or hartonomous._filter_match(a, wanted)) and within is null
+        union all
+        select a.artifact_id from unnest(within) as w (artifact_id)
+        join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = w.artifact_id
+        where a.deleted_at is null and hartonomous._filter_match(a, wanted)
     ), nearest as (
         select e.artifact_id, e.distance from embedded as e join live as l on l.artifact_id = e.artifact_id
         order by e.distance, e.artifact_id
@@ -135,3 +145,28 @@ return (_filter_match.filter ->> 'modality' is null
                    where o.tenant_id = (_filter_match.artifact).tenant_id and o.artifact_id = (_filter_match.artifact).artifact_id
                      and hartonomous._occurrence_match(o, _filter_match.filter)));
 comment on function hartonomous._filter_match(hartonomous.artifact, jsonb) is 'Whether an artifact satisfies a filter.';
+
+create or replace function hartonomous._filter_candidates(tenant_id int, filter jsonb) returns bigint[]
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    most    constant int := 10000;  -- from there on reading all is as fast
+    clauses text;
+    ids     bigint[];
+begin
+    select string_agg(format('hartonomous._metadata_key(o.metadata -> %L) = %L', i.field,
+                             hartonomous._metadata_key(filter -> 'metadata' -> i.field)), ' and ')
+    into clauses from hartonomous.metadata_index as i
+    where hartonomous._metadata_key(filter -> 'metadata' -> i.field) is not null;
+    if clauses is null then
+        return null;
+    end if;
+    execute 'select array(select distinct o.artifact_id from hartonomous.artifact_source as o where o.tenant_id in (0, $1) and ' || clauses
+            || ' and hartonomous._occurrence_match(o, $2) limit $3)'
+    into ids using tenant_id, filter, most + 1;
+    return case when cardinality(ids) <= most then ids end;
+end
+$$;
+comment on function hartonomous._filter_candidates(int, jsonb) is
+'Artifacts with an occurrence that satisfies a filter, by the indexes of its metadata fields; NULL when none of them is indexed, or so many satisfy it that an index is of no use.';

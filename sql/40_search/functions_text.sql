@@ -1,5 +1,5 @@
 create or replace function hartonomous._search_text(
-    tenant int, model_id bigint, words text[], direction @extschema:vector@.vector, k int, filter jsonb)
+    tenant int, model_id bigint, words text[], direction @extschema:vector@.vector, k int, filter jsonb, within bigint[])
 returns table (artifact_id bigint, score double precision, source_uri text)
 language sql stable parallel restricted
 begin atomic
@@ -7,20 +7,34 @@ begin atomic
     with embedded as materialized (
         select e.artifact_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction) as similarity
         from hartonomous.atom_embedding as e
-        where e.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id
+        where e.tenant_id in (0, _search_text.tenant) and e.model_id = _search_text.model_id and _search_text.within is null
+        union all
+        select e.artifact_id, 1 - (e.embedding operator(@extschema:vector@.<=>) _search_text.direction)
+        from unnest(_search_text.within) as w (artifact_id)
+        join hartonomous.atom_embedding as e
+          on e.tenant_id in (0, _search_text.tenant) and e.artifact_id = w.artifact_id and e.model_id = _search_text.model_id
     ), live as materialized (
         select a.artifact_id from hartonomous.artifact as a
-        where a.tenant_id in (0, _search_text.tenant) and a.deleted_at is null
+        where a.tenant_id in (0, _search_text.tenant) and a.deleted_at is null and _search_text.within is null
+        union all
+        select a.artifact_id from unnest(_search_text.within) as w (artifact_id)
+        join hartonomous.artifact as a on a.tenant_id in (0, _search_text.tenant) and a.artifact_id = w.artifact_id
+        where a.deleted_at is null and hartonomous._filter_match(a, _search_text.filter)
     ), occurrence as materialized (
         select o.artifact_id, o.artifact_source_id, hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id) as document
         from hartonomous.artifact_source as o
-        where o.tenant_id in (0, _search_text.tenant)
+        where o.tenant_id in (0, _search_text.tenant) and _search_text.within is null
           and (_search_text.filter = '{}' or o.artifact_source_id in (  -- apart, so that whole rows are read for a filter only
               select n.artifact_source_id
               from hartonomous.artifact as m
               join hartonomous.artifact_source as n on n.tenant_id = m.tenant_id and n.artifact_id = m.artifact_id
               where m.tenant_id in (0, _search_text.tenant)
                 and hartonomous._filter_match(m, _search_text.filter) and hartonomous._occurrence_match(n, _search_text.filter)))
+        union all
+        select o.artifact_id, o.artifact_source_id, hashtextextended(coalesce(o.document_uri, o.source_uri), o.tenant_id)
+        from unnest(_search_text.within) as w (artifact_id)
+        join hartonomous.artifact_source as o on o.tenant_id in (0, _search_text.tenant) and o.artifact_id = w.artifact_id
+        where hartonomous._occurrence_match(o, _search_text.filter)
     ), candidate as materialized (
         select e.artifact_id, o.artifact_source_id, e.similarity, o.document
         from embedded as e
@@ -71,8 +85,8 @@ begin atomic
     )
     select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text.k;
 end;
-comment on function hartonomous._search_text(int, bigint, text[], @extschema:vector@.vector, int, jsonb) is
-'The k best occurrences for a text: half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document.';
+comment on function hartonomous._search_text(int, bigint, text[], @extschema:vector@.vector, int, jsonb, bigint[]) is
+'The k best occurrences for a text: half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document. within: what _filter_candidates found, NULL for all.';
 
 create or replace function hartonomous._headline(body text, words text[]) returns text
 language sql stable parallel safe
@@ -114,7 +128,8 @@ begin
     select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),
            case when count(*) over () < search.k then 'short' else 'exact' end
-    from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}')) as s
+    from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}'),
+                                  hartonomous._filter_candidates(tenant, coalesce(filter, '{}'))) as s
     join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = s.artifact_id
     order by s.score desc, s.artifact_id;
 end

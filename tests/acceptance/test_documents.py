@@ -209,3 +209,17 @@ def test_a_large_file_goes_in_parts(dsn, connection, tmp_path):
         assert result[outcome] == 1, result
     artifact = connection.execute("select artifact_id from hartonomous.upload where source_uri = 'large/large.bin'")
     assert connection.execute("select hartonomous.content(%s)", artifact.fetchone()).fetchone() == (path.read_bytes(),)
+
+
+def test_extract_reads_each_text_once(dsn, connection, pages):
+    (pending,) = connection.execute("select cardinality(hartonomous.semantics_pending(null))").fetchone()
+    assert pending > 100
+    assert re.fullmatch(rf"{pending:,} texts read in \d+\.\d s\n", cli.run(dsn, "extract").stdout)
+    assert cli.run(dsn, "extract").stdout == "nothing to extract\n"
+    (row,) = cli.lines(dsn, "extract")
+    assert row["texts"] == 0
+    languages = connection.execute(
+        "select semantics ->> 'language' = 'en', count(*) from hartonomous.artifact"
+        " where canonical_text is not null and deleted_at is null group by 1"
+    )
+    assert dict(languages.fetchall())[True] > 0.8 * pending

@@ -50,6 +50,7 @@ def fill(client, connection, server, model, pages, dsn):
     client.ingest_part(client.ingest_begin("binary", "unfinished"), 5, b"part")
     client.ingest_commit(client.ingest_begin("binary", "finished"))
     client.metadata_schema_put("sensor", {"required": ["unit"]})
+    client.metadata_index_add("title")
     client.artifact_delete(client.ingest_text("deleted again"))
     client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))
 
@@ -127,6 +128,8 @@ def check(full, dsn, target):
         near = client.query("select format('POINT(%s %s)', x, y) from hartonomous.artifact where artifact_id = %(a)s",
                             {"a": fresh}).fetchone()  # fmt: skip
         assert client.atom_nearest(near[0], 1)[0].distance == 0
+        client.metadata_index_add("title")  # a dump has that it was indexed, and no index
+        assert [(index.field, index.built) for index in client.metadata_index_list()] == [("title", True)]
 
 
 def test_into_a_database_beside(dsn, server, full):

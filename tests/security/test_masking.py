@@ -33,6 +33,7 @@ NO_VALUES = {
     "ingest_abort", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
     "secret_put", "secret_list", "secret_drop",
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
+    "semantics_pending", "semantics_extract",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 
@@ -118,7 +119,7 @@ def test_artifact_show(client, masked):
     assert [row.artifact_id for row in shown] == [row.artifact_id for row in masked.known.shown]
     for row in shown:
         assert (row.subtype, row.source_uri, row.canonical_text) == (TEXT, TEXT, TEXT)
-        assert (row.metadata, row.content_hash) == (JSON, BYTES)
+        assert (row.metadata, row.semantics, row.content_hash) == (JSON, JSON, BYTES)
 
 
 def test_search(client, masked):

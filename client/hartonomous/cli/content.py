@@ -1,4 +1,4 @@
-"""hartonomous ingest, embed, search, lineage"""
+"""hartonomous ingest, embed, extract, search, lineage"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hartonomous import documents, embedding
+from hartonomous import documents, embedding, extraction
 from hartonomous.cli.output import client, echo_json, json_option, number, printable, progress, wants_json
 from hartonomous.cli.tree import lineage_tree
 from hartonomous.client import Client
@@ -101,6 +101,31 @@ def embed(model: str | None, workers: int, batch: int) -> None:
 
 
 @click.command()
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Connections side by side.")
+@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Texts a transaction.")
+@json_option
+def extract(workers: int, batch: int) -> None:
+    """Find language, sentiment and entities of every text that was not read yet.
+
+    They become keys of the artifact's semantics. An interrupted run is continued by the same command, and several may
+    run at once.
+
+    \b
+    Example:
+      hartonomous extract --workers 4
+    """
+    connection = client()
+    with progress("extract", "texts") as report:
+        result = extraction.extract(connection, workers, batch, report)
+    if wants_json():
+        echo_json(result)
+    elif result.texts:
+        click.echo(f"{number(result.texts)} texts read in {result.seconds:.1f} s")
+    else:
+        click.echo("nothing to extract")
+
+
+@click.command()
 @click.argument("query")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many results.")
 @click.option("--filter", type=JsonObject(), help="What results must match, see above.")
@@ -184,4 +209,4 @@ def lineage(artifact_id: int, depth: int | None) -> None:
             click.echo(line)
 
 
-VERBS = (ingest, embed, search, lineage)
+VERBS = (ingest, embed, extract, search, lineage)
