@@ -22,7 +22,7 @@ Work = Callable[[Client, list[int]], int]
 def finish(
     client: Client, pending: Callable[[], list[int]], work: Work, workers: int, batch: int, progress: Progress
 ) -> int:
-    """Works until nothing is pending; how many artifacts were worked on. An interrupted run is continued by the next."""
+    """Works until nothing is pending; how many artifacts were worked on. The next run continues an interrupted one."""
     done = idle = 0
     left = pending()
     progress(0, len(left))

@@ -13,6 +13,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from hartonomous_server.atoms import entity_words as words
+
 MOST = 100  # entities of a text
 RUN = 8  # words of a name
 # one name a line, of the places that GeoNames has with 50,000 inhabitants; of 300,000, in other languages too
@@ -23,28 +25,10 @@ _URL = re.compile(rf"\b(?:https?://[^\s<>\"']{{1,2000}}|www\.{_HOST}(?:/[^\s<>\"
 _EMAIL = re.compile(rf"(?<![\w.+-])[\w.+-]{{1,64}}@{_HOST}\b")
 _CLOSING = ".,;:!?)]}'\""
 _NUMBER = r"(?<![\w.,])[-+−]?\d{1,15}(?:[.,]\d{1,15}){0,5}"
-_SCALE = r"(?:\s(?:thousand|million|billion|trillion|Millionen|Milliarden|millions|milliards|millones))?"
+_BLANK = "[ \u00a0]"
+_SCALE = rf"(?:{_BLANK}(?:{'|'.join(words.SCALES)}))?"
 _SYMBOL = "[$€£¥₹]"
-_UNITS = (
-    r"%|‰|°\s?[CF]?|[kKMGTP]i?B(?:it|/s)?|bytes?|bits?|[nµμmckMG]?m(?:[²³23]|/s)?|km/h|mph|[mµμk]?g|t|[mcdh]?[lL]|ha"
-    r"|[nµμm]?s|min|h|[mkMGT]?Wh?|[mkM]?[VAJΩ]|[kMG]?Hz|[hkM]?Pa|[mk]?bar|[km]?cal|[kM]?N|K|mol|lm|lx|dB|rpm|ppm|ft|lbs?|oz|mi|yd"
-    r"|(?:kilo|centi|milli|mega|giga|tera|nano|micro)?(?:met(?:re|er)s?|grams?|lit(?:re|er)s?|watts?|volts?|amp(?:ere)?s?|hertz|joules?"
-    r"|pascals?|bytes?|seconds?|newtons?)|minutes?|hours?|days?|weeks?|months?|years?|degrees?|percent|per cent|tonn?es?|tons?|pounds?"
-    r"|ounces?|inch(?:es)?|feet|foot|yards?|miles?|acres?|hectares?|gallons?|dollars?|[eE]uros?|cents?|yen|rupees?|francs?|kelvin"
-    r"|Stunden?|Minuten?|Sekunden?|Tagen?|Wochen?|Monaten?|Jahren?|heures?|secondes?|jours?|semaines?|mois|ans?|horas?|minutos?"
-    r"|segundos?|d[ií]as?|semanas?|meses|años?|Meter[n]?|Gramm|Prozent|pesos?"
-)
-_JOINED = frozenset("of de da do dos das del della di du la le van von der den zu bin al el & for".split())
-_ARTICLES = frozenset("A An The Der Die Das Dem Den Le La Les El Los Las Il Lo De Het O Os As".split())
-_TITLES = frozenset(
-    "mr mrs ms miss mx dr prof professor sir dame lord lady president senator judge captain king queen herr frau fräulein"
-    " monsieur madame mme mlle señor señora sr sra signor signora don doña dhr mevr pan pani".split()
-)
-_LEGAL = {"CorporationLegalType", "CorporationNameOrganization", "CorporationCommitteeType"}
-_OFFICES = frozenset("Ministry Department Agency Council Parliament Senate Office Bureau Faculty Board House Court".split())
 _IMPERSONAL = frozenset(("of", "for", "&"))
-# names of towns that are words at the beginning of a sentence more often
-_WORDS = frozenset("Bar Bath Batman Best Born Buy Deal Hit Hove Lens Male Man Mobile Most Nice Of Orange Reading Same Split Time".split())
 
 
 @dataclass(frozen=True)
@@ -91,19 +75,15 @@ def _date_pattern(language: str) -> re.Pattern[str]:
     weekdays: set[str] = set()
     for known in {"en", language}:
         names = _locale(known)
-        months |= {name for month in _MONTHS for name in names.get(month, ())}
-        weekdays |= {name for day in _WEEKDAYS for name in names.get(day, ())}
+        months |= {name for month in words.MONTHS for name in names.get(month, ())}
+        weekdays |= {name for day in words.WEEKDAYS for name in names.get(day, ())}
     month, weekday = _one_of(months), _one_of(weekdays)
     day, year = r"[0-3]?\d(?:st|nd|rd|th|\.|º)?", r"\d{4}"
     of = r"(?:\s(?:de|of|di|d[eo]l?))?"
     return re.compile(
         rf"(?<![\w.,/-])(?:(?:{weekday}),?\s)?(?:{year}-[01]?\d-[0-3]?\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?"
-        rf"|[0-3]?\d([./-])[01]?\d\1(?:\d{{4}}|\d\d)|{day}{of}\s(?:{month})(?:\.?,?{of}\s{year})?"
+        rf"|[0-3]?\d([./-])[01]?\d\1\d{{4}}|[0-3]?\d/[01]?\d/\d\d|{day}{of}\s(?:{month})(?:\.?,?{of}\s{year})?"
         rf"|(?:{month})\.?\s{day}(?:,?\s{year})?(?!\d)|(?:{month})\.?{of}\s{year})(?![\w/-])", re.IGNORECASE)
-
-
-_MONTHS = "january february march april may june july august september october november december".split()
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 
 
 def _locale(language: str) -> dict[str, Any]:
@@ -128,9 +108,9 @@ def _quantity_pattern() -> re.Pattern[str]:
     import pycountry
 
     codes = "|".join(sorted(currency.alpha_3 for currency in pycountry.currencies))
-    unit = rf"(?:{_UNITS}|{_SYMBOL}|{codes})(?!\w)"
-    scaled = rf"{_SCALE}\s?{unit}"
-    return re.compile(rf"{_SYMBOL}\s?\d{{1,15}}(?:[.,]\d{{1,15}}){{0,5}}{_SCALE}(?!\w)|(?:{codes})\s{_NUMBER}|{_NUMBER}{scaled}")
+    unit = rf"(?:{'|'.join(words.UNITS)}|{_SYMBOL}|{codes})(?!\w)"
+    amount = rf"{_SYMBOL}{_BLANK}?\d{{1,15}}(?:[.,]\d{{1,15}}){{0,5}}{_SCALE}(?!\w)"
+    return re.compile(rf"{amount}|(?:{codes}){_BLANK}{_NUMBER}|{_NUMBER}{_SCALE}{_BLANK}?{unit}")
 
 
 _TOKEN = re.compile(r"[^\W\d_](?:[\w'’-]|\.(?=[^\W\d_]))*|&")
@@ -143,8 +123,8 @@ def _names(text: str) -> Iterator[Span]:
         while at < len(run):
             for end in range(min(len(run), at + RUN), at, -1):
                 start, stop = run[at][0], run[end - 1][1]
-                if kind := _kind(tuple(text[a:b] for a, b in run[at:end]), text, start):
-                    if text[stop : stop + 1] == "." and text[run[end - 1][0] : stop] in ("Inc", "Ltd", "Corp", "Co"):
+                if kind := _kind(tuple(text[a:b] for a, b in run[at:end])):
+                    if text[stop : stop + 1] == "." and text[run[end - 1][0] : stop] in words.ABBREVIATED:
                         stop += 1
                     yield Span(kind, start, stop)
                     at = end
@@ -159,12 +139,12 @@ def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
     for token in _TOKEN.finditer(text):
         start, end, word = *token.span(), token[0]
         between = text[run[-1][1] : start] if run else ""
-        title = between == ". " and text[slice(*run[-1])].lower() in _TITLES
-        firm = between == ", " and word in ("Inc", "Ltd", "LLC", "Corp")
+        title = between == ". " and text[slice(*run[-1])].lower() in words.TITLES
+        firm = between == ", " and word in words.LEGAL_FORMS
         if run and not (between == " " or title or firm):
             yield run
             run = []
-        if word[0].isupper() or (run and word in _JOINED):
+        if word[0].isupper() or (run and word in words.JOINING):
             run.append((start, end))
         elif run:
             yield run
@@ -173,46 +153,36 @@ def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
         yield run
 
 
-def _kind(words: tuple[str, ...], text: str, start: int) -> str | None:
-    first, last, name = words[0], words[-1], " ".join(words)
+def _kind(parts: tuple[str, ...]) -> str | None:
+    first, last, name = parts[0], parts[-1], " ".join(parts)
     if not (first[0].isupper() and last[0].isupper()):
         return None
-    if name in _places() and not (name in _WORDS and _begins(text, start)):
+    if name in _places():
         return "place"
-    if len(words) == 1 or first in _ARTICLES:
+    if len(parts) == 1 or first in words.ARTICLES:
         return None
-    if first in _OFFICES and "of" in words[:3]:
+    followed = zip(parts, (*parts[1:], "of"), strict=True)
+    body = any(word in words.BODIES and after in ("of", "for", "de") for word, after in followed)
+    if last in words.LEGAL_FORMS or (body and not name.isupper()):
         return "organization"
-    human = len(words) <= 5 and _IMPERSONAL.isdisjoint(words)
-    if first.lower() in _TITLES:
-        return "person" if human else None
-    labels, kind = _parsed(name)
-    if kind == "Corporation" and _LEGAL & set(labels):
-        return "organization"
-    return "person" if kind == "Person" and human and first.lower() in _given_names() else None
-
-
-def _begins(text: str, start: int) -> bool:
-    return not text[:start].strip() or text[:start].rstrip()[-1] in ".!?:\n"
+    if len(parts) > 5 or name.isupper() or not _IMPERSONAL.isdisjoint(parts):
+        return None
+    return "person" if first.lower() in words.TITLES or (first.lower() in _given_names() and _personal(name)) else None
 
 
 @lru_cache(maxsize=4096)
-def _parsed(name: str) -> tuple[tuple[str, ...], str]:
-    """Labels of the words of a name, and whether they make a person or a corporation: a conditional random field."""
+def _personal(name: str) -> bool:
+    """Whether a name is more likely a person's than a corporation's, by a conditional random field."""
     import probablepeople
 
-    try:
-        labels = tuple(label for _, label in probablepeople.parse(name))
-        return labels, probablepeople.tag(name)[1]
-    except probablepeople.RepeatedLabelError:
-        return (), ""
+    return not any(label.startswith("Corporation") for _, label in probablepeople.parse(name))
 
 
 @cache
 def _given_names() -> frozenset[str]:
     from probablepeople.gender import gender_names
 
-    return frozenset(gender_names)
+    return frozenset(gender_names) - frozenset(words.NO_FIRST_NAMES)
 
 
 @cache
@@ -224,4 +194,5 @@ def _places() -> frozenset[str]:
     names |= {part.name for part in pycountry.subdivisions}
     if TOWNS.exists():
         names |= set(TOWNS.read_text("utf-8").splitlines())
-    return frozenset(name for name in names if len(name) > 3 and name[0].isupper() and not name.isupper())
+    written = frozenset(name for name in names if len(name) > 3 and name[0].isupper() and not name.isupper())
+    return written - frozenset(words.NO_PLACES)

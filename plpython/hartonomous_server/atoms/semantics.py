@@ -15,6 +15,7 @@ from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
 
 BATCH = 100  # texts in memory
+TELLING = 2000  # characters that the language is told by
 
 
 def extract(db: Any, tenant: int, artifact_ids: Sequence[int]) -> int:
@@ -47,7 +48,7 @@ def read(text: str) -> dict[str, Any]:
 def _language(text: str) -> tuple[str, float]:
     if not any(map(str.isalpha, text)):
         return "", 0.0
-    language, probability = _identifier().classify(text)
+    language, probability = _identifier().classify(text[:TELLING])
     return language, round(float(probability), 3)
 
 
