@@ -8,7 +8,7 @@ comment on function hartonomous._metadata_key(jsonb) is
 'What indexes of metadata fields hold of a value: equal for equal values; NULL for objects, arrays and null.';
 
 create or replace function hartonomous._metadata_index_name(field text) returns name
-language sql immutable parallel safe
+language sql stable parallel safe
 return ('artifact_source_field_' || left(encode(sha256(convert_to(_metadata_index_name.field, 'UTF8')), 'hex'), 16))::name;
 comment on function hartonomous._metadata_index_name(text) is 'Name of the index of a metadata field.';
 
