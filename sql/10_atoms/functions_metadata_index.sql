@@ -47,7 +47,7 @@ begin
     lock table hartonomous.metadata_index in share row exclusive mode;
     select count(*) filter (where i.field <> metadata_index_add.field) into known from hartonomous.metadata_index as i;
     if known >= most then
-        raise exception '% metadata fields are indexed, expected at most %', known, most using errcode = '54000',
+        raise exception '% metadata fields are indexed, expected at most %', known, most using errcode = '55000',
             hint = 'each slows every ingest: remove one with hartonomous.metadata_index_drop';
     end if;
     insert into hartonomous.metadata_index (field) values (metadata_index_add.field) on conflict do nothing;
@@ -56,7 +56,7 @@ begin
 end
 $$;
 comment on function hartonomous.metadata_index_add(text) is
-'Makes filters of search on a top-level metadata field use an index, for all tenants, when they ask for a string, number or boolean. Whoever ingests waits while it is built, and each index slows ingesting: at most 16. Again, it changes nothing, or builds what a dump does not bring along. For administrators. Errors: 22023 name of 1 to 200 bytes, 54000 too many.';
+'Makes filters of search on a top-level metadata field use an index, for all tenants, when they ask for a string, number or boolean. Whoever ingests waits while it is built, and each index slows ingesting: at most 16. Again, it changes nothing, or builds what a dump does not bring along. For administrators. Errors: 22023 name of 1 to 200 bytes, 55000 too many.';
 
 create or replace function hartonomous.metadata_index_drop(field text) returns void
 language plpgsql volatile parallel unsafe security definer
