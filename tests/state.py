@@ -57,6 +57,9 @@ LOGICAL = {
     "artifact": """
         select n.artifact, modality, subtype, content_length, h_xy, h_yz, h_zm, canonical_text, semantics
         from hartonomous.artifact join artifact_name as n using (artifact_id)""",
+    "artifact_shape": """
+        select n.artifact, kind, ordinal, geom, properties
+        from hartonomous.artifact_shape join artifact_name as n using (artifact_id)""",
     "artifact_source_removed": """
         select n.artifact, r.source_uri, r.document_uri, r.position, r.metadata
         from hartonomous.artifact_source_removed as r join artifact_name as n using (artifact_id)""",

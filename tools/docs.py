@@ -66,7 +66,7 @@ REACTIONS = {
     "SecretUnavailable": "have the key file set up or restored as the hint says; `hartonomous doctor` checks it",
     "ArtifactNotFound": "look the artifact up with `search`; one that was deleted comes back with `artifact_restore`",
     "InvalidContent": "store what is not text with `ingest`, as bytes",
-    "DocumentMalformed": "give the format that the document has, or ingest it as text",
+    "ContentMalformed": "give the modality or format that the content has, or ingest it as text or binary",
     "AtomMissing": "stored bytes are damaged: restore them from a backup",
     "UploadIncomplete": "put what `ingest_missing` lists; if the source changed, `ingest_abort` and begin anew",
     "UploadNotFound": "begin with `ingest_begin`; an upload that was abandoned has expired",

@@ -22,6 +22,7 @@ from hartonomous.rooms.ops import Ops
 from hartonomous.rooms.privacy import Privacy
 from hartonomous.rooms.provenance import Provenance
 from hartonomous.rooms.search import Search
+from hartonomous.rooms.shapes import Shapes
 from hartonomous.rooms.temporal import Temporal
 from hartonomous.rooms.tenants import Tenants
 
@@ -42,7 +43,7 @@ left join (select t.oid, t.typarray
 _DOCTOR = "hartonomous doctor lists what is missing"
 
 
-class Client(Tenants, Temporal, Atoms, Metadata, Models, Inference, Search, Provenance, Privacy, Ops):
+class Client(Tenants, Temporal, Atoms, Metadata, Shapes, Models, Inference, Search, Provenance, Privacy, Ops):
     """A connection to a database with the extension; not to be shared between threads, see `clone`.
 
     One method per SQL function, with its name and arguments. An optional argument that is None is left to the server's

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hartonomous import uploads
 from hartonomous.client import Client
-from hartonomous.errors import DocumentMalformed, Error, InvalidContent, InvalidParameter, MetadataInvalid
+from hartonomous.errors import ContentMalformed, Error, InvalidContent, InvalidParameter, MetadataInvalid
 from hartonomous.progress import Progress, silent
 from hartonomous.rooms.atoms import Json
 
@@ -156,7 +156,7 @@ def _ingest_one(
     started = time.monotonic()
     try:
         artifact_id = _retried(partial(_ingest_file, client, file, modality, metadata, progress))
-    except (InvalidContent, DocumentMalformed, InvalidParameter, MetadataInvalid, OSError) as error:
+    except (InvalidContent, ContentMalformed, InvalidParameter, MetadataInvalid, OSError) as error:
         result.failed.append((file.source_uri, str(error)))
         with suppress(Error):  # the row of a call that failed went with its transaction
             client.ingestion_log_error(file.source_uri, str(error), timedelta(seconds=time.monotonic() - started))

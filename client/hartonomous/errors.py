@@ -85,8 +85,8 @@ class InvalidContent(Error):
     sqlstate = "ZH011"
 
 
-class DocumentMalformed(Error):
-    """document cannot be parsed"""
+class ContentMalformed(Error):
+    """content cannot be parsed"""
 
     sqlstate = "ZH012"
 

@@ -94,6 +94,54 @@ class AtomFault:
 
 
 @dataclass(frozen=True)
+class Shape:
+    kind: str
+    ordinal: int
+    geom: bytes
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    a_kind: str
+    a_ordinal: int
+    b_kind: str
+    b_ordinal: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class Pixel:
+    x: int
+    y: int
+    channels: list[float]
+    geom: bytes
+
+
+@dataclass(frozen=True)
+class Sample:
+    channel: int
+    at_time: float
+    amplitude: float
+    geom: bytes
+
+
+@dataclass(frozen=True)
+class Reading:
+    series: str
+    at_time: float
+    value: float
+    geom: bytes
+
+
+@dataclass(frozen=True)
+class Line:
+    line: int
+    body: str
+    geom: bytes
+
+
+@dataclass(frozen=True)
 class AtomIdentity:
     h_xy: int
     h_yz: int

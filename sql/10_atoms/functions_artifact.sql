@@ -1,12 +1,13 @@
 create or replace function hartonomous._artifact_root(
     tenant_id int, artifact_id bigint,
-    out h_xy bigint, out h_yz bigint, out h_zm bigint, out content_hash bytea, out content_length bigint)
+    out h_xy bigint, out h_yz bigint, out h_zm bigint, out content_hash bytea, out content_length bigint,
+    out owner_id int, out modality smallint)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-    select a.h_xy, a.h_yz, a.h_zm, a.content_hash, a.content_length
-    into h_xy, h_yz, h_zm, content_hash, content_length
+    select a.h_xy, a.h_yz, a.h_zm, a.content_hash, a.content_length, a.tenant_id, a.modality
+    into h_xy, h_yz, h_zm, content_hash, content_length, owner_id, modality
     from hartonomous.artifact as a
     where a.artifact_id = _artifact_root.artifact_id and a.tenant_id in (0, _artifact_root.tenant_id) and a.deleted_at is null;
     if not found then
@@ -16,7 +17,7 @@ begin
 end
 $$;
 comment on function hartonomous._artifact_root(int, bigint) is
-'Root atom of a live artifact of the tenant or of tenant 0; ZH010 otherwise, the same for another tenant''s id as for a missing one.';
+'Root atom, owner and modality of a live artifact of the tenant or of tenant 0; ZH010 otherwise, the same for another tenant''s id as for a missing one.';
 
 create or replace function hartonomous.content(artifact_id bigint) returns bytea
 language plpgsql stable parallel restricted security definer

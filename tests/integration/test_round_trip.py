@@ -7,6 +7,7 @@ from datetime import timedelta
 import cli
 import corpus
 import hartonomous
+import media
 import numpy as np
 import psycopg
 import pytest
@@ -47,6 +48,7 @@ def fill(client, connection, server, model, pages, dsn):
     large = os.urandom(200_000)
     client.ingest_many([b"", b"leaf", os.urandom(5000), large, bytes(130_000)], "binary")
     client.ingest(large + b"and more")  # shares chunks
+    client.ingest(media.wav(media.sine(5000)), "audio")
     client.ingest_part(client.ingest_begin("binary", "unfinished"), 5, b"part")
     client.ingest_commit(client.ingest_begin("binary", "finished"))
     client.metadata_schema_put("sensor", {"required": ["unit"]})

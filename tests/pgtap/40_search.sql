@@ -8,7 +8,7 @@ set local role ann;
 select throws_ok($$select * from hartonomous.search('tea')$$, 'ZH020', 'no embedding model is deployed');
 select pg_temp.tiny_bert('tiny') \g /dev/null
 select hartonomous.ingest_text('hot tea', 'shelf:1', '{"kind": "drink"}') as tea, hartonomous.ingest_text('cold milk', 'shelf:2', '{"kind": "drink"}') as milk,
-       hartonomous.ingest_text('a blue book', 'desk:1', '{"pages": 3}') as book, hartonomous.ingest('\x00', 'image') as picture \gset
+       hartonomous.ingest_text('a blue book', 'desk:1', '{"pages": 3}') as book, hartonomous.ingest('\x89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082', 'image') as picture \gset
 
 -- embed_artifacts
 select is(hartonomous.embedding_pending(), array(select unnest(array[:tea, :milk, :book]::bigint[]) order by 1), 'what has a text and no embedding');

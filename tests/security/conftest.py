@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import hartonomous
+import media
+import numpy as np
 import psycopg
 import pytest
 import tiny_model
@@ -60,10 +62,12 @@ def filling():
 def fill(dsn: str, role: str) -> None:
     """Rows in every table of tenants, written as the role through the verbs."""
     with hartonomous.connect(f"{dsn} options='-c role={role}'") as client:
+        client.ingest(media.wav(media.sine(100 + len(role))), "audio", source_uri="a sound")
         for version in ("1", "2"):
             load(client, version)
         client.model_drop("tiny@2")  # leaves history
-        picture = role.encode() * 20000
+        pixels = np.frombuffer((role.encode() * 20000)[:120_000], np.uint8).reshape(200, 200, 3)
+        picture = media.png(pixels, level=0)  # stored as it is
         client.ingest_many([picture, picture + b"shares chunks"], "image", ["picture", "another"])
         client.ingest(picture + b"shares chunks too", "image", source_uri="a third")
         client.ingest_part(client.ingest_begin("binary", "unfinished"), 0, role.encode())

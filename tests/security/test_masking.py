@@ -22,7 +22,10 @@ MASKED = {
     "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
     "detokenize", "atom_path", "spatial_summary",
 }  # fmt: skip
-REFUSED = {"tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest"}
+REFUSED = {
+    "tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
+    "image_pixels", "audio_samples", "sensor_samples", "text_lines",
+}  # fmt: skip
 CALLERS_OWN = {
     "attention", "embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode",
 }  # fmt: skip
@@ -80,7 +83,11 @@ def known(dsn: str, key: str) -> SimpleNamespace:
         shown = client.artifact_show(ids)
         tensors = client.tensor_list("tiny")
         assert all(row.snippet and row.source_uri and row.score for row in found)
-        return SimpleNamespace(found=found, ids=ids, shown=shown, tensors=tensors, vector=client.embed("the data base"))
+        named = "select name, artifact_id from hartonomous.artifact join hartonomous.modality using (modality)"
+        media = dict(client.query(named).fetchall())
+        assert client.artifact_shapes(media["image"]) and client.artifact_shapes(media["audio"])
+        return SimpleNamespace(found=found, ids=ids, shown=shown, tensors=tensors, media=media,
+                               vector=client.embed("the data base"))  # fmt: skip
 
 
 @pytest.fixture(params=["role", "key"])
@@ -155,6 +162,19 @@ def test_models(client, masked):
     ):
         with pytest.raises(errors.NotPermitted, match="masked for this caller"):
             call()
+
+
+def test_shapes_and_samples(client, masked):
+    for modality, calls in {
+        "image": (client.artifact_shapes, client.image_pixels, lambda found: client.artifact_overlap(found, found)),
+        "audio": (client.artifact_shapes, client.audio_samples, client.sensor_samples, client.text_lines),
+    }.items():
+        found = masked.known.media[modality]
+        for call in calls:
+            with pytest.raises(errors.NotPermitted, match="masked for this caller"):
+                call(found)
+            with pytest.raises(errors.ArtifactNotFound):
+                call(2**60)
 
 
 def test_detokenize(client):

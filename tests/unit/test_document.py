@@ -48,7 +48,7 @@ def test_target_too_small():
     ("content", "message"), [("ab\x00c", "NUL at character 2"), ("a\ud800", "lone surrogate at character 1")]
 )
 def test_what_is_not_text(format, content, message):
-    with pytest.raises(errors.DocumentMalformed, match=message) as caught:
+    with pytest.raises(errors.ContentMalformed, match=message) as caught:
         document.split(content, format)
     assert "ingest" in caught.value.hint
 
@@ -75,7 +75,7 @@ def test_markdown():
 
 
 def test_markdown_too_deep():
-    with pytest.raises(errors.DocumentMalformed, match="nested 100 deep"):
+    with pytest.raises(errors.ContentMalformed, match="nested 100 deep"):
         document.split(">" * 150 + " deep", "markdown")
 
 

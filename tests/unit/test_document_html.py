@@ -192,5 +192,5 @@ def test_deep_nesting_is_read(depth):
 
 
 def test_nesting_beyond_the_parser_is_an_error():
-    with pytest.raises(errors.DocumentMalformed, match="nested more than 2048 deep"):
+    with pytest.raises(errors.ContentMalformed, match="nested more than 2048 deep"):
         split("<div>" * 100_000 + "text")

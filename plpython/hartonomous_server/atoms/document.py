@@ -47,10 +47,10 @@ def split(content: str, format: str, target_tokens: int = 200) -> Document:
 def _check(content: str) -> None:
     hint = "call ingest for content that is not text"
     if (at := content.find("\x00")) >= 0:
-        raise errors.DocumentMalformed(f"document has a NUL at character {at}, expected text", hint=hint)
+        raise errors.ContentMalformed(f"document has a NUL at character {at}, expected text", hint=hint)
     try:
         content.encode()
     except UnicodeEncodeError as error:
-        raise errors.DocumentMalformed(
+        raise errors.ContentMalformed(
             f"document has a lone surrogate at character {error.start}, expected text", hint=hint
         ) from None

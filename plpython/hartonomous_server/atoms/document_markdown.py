@@ -24,7 +24,7 @@ def parse(content: str, target: int) -> tuple[str, list[Section]]:
     _refuse_slow(markdown, content)
     tokens = markdown.parse(content)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 1:
-        raise errors.DocumentMalformed(f"markdown is nested {MAX_NESTING} deep, expected less")
+        raise errors.ContentMalformed(f"markdown is nested {MAX_NESTING} deep, expected less")
     return document_html.parse(markdown.renderer.render(tokens, markdown.options, {}), target)
 
 
@@ -40,9 +40,9 @@ def _refuse_wide(content: str) -> None:
         added += max(columns - marks, 0)
         definitions += "]:" in line
         if definitions > MAX_MARKS:
-            raise errors.DocumentMalformed(f"a paragraph has more than {MAX_MARKS} link definitions")
+            raise errors.ContentMalformed(f"a paragraph has more than {MAX_MARKS} link definitions")
     if added > MAX_ADDED_CELLS:
-        raise errors.DocumentMalformed(f"table rows lack {added} cells, expected at most {MAX_ADDED_CELLS}")
+        raise errors.ContentMalformed(f"table rows lack {added} cells, expected at most {MAX_ADDED_CELLS}")
 
 
 def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
@@ -50,5 +50,5 @@ def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
     for token in markdown.parse(content):
         if token.type == "inline" and (marks := len(MARKS.findall(token.content))) > MAX_MARKS:
             found = f"a paragraph has {marks} emphasis, link and entity marks"
-            raise errors.DocumentMalformed(f"{found}, expected at most {MAX_MARKS}")
+            raise errors.ContentMalformed(f"{found}, expected at most {MAX_MARKS}")
     markdown.enable("inline")

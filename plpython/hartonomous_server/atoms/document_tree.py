@@ -54,14 +54,14 @@ def page_tree(content: str) -> tuple[str, Element | None]:
 def _parse(content: str) -> Element | None:
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     if any(_attributes(tag[0]) > MAX_ATTRIBUTES for tag in _TAG.finditer(content) if len(tag[0]) > MAX_ATTRIBUTES):
-        raise errors.DocumentMalformed(f"a tag has more than {MAX_ATTRIBUTES} attributes, expected fewer")
+        raise errors.ContentMalformed(f"a tag has more than {MAX_ATTRIBUTES} attributes, expected fewer")
     printable = _CHARACTER_REFERENCE.sub(_printable_reference, _CONTROL.sub(" ", content))
     try:
         root = lxml.html.document_fromstring(printable.encode(), parser=parser)
     except ParserError:
         return None
     if any("xcessive depth" in entry.message for entry in parser.error_log) or _too_deep(root):
-        raise errors.DocumentMalformed(
+        raise errors.ContentMalformed(
             f"html elements are nested more than {MAX_DEPTH} deep, expected fewer",
             hint="call ingest_document with format => 'text' on the text itself",
         )

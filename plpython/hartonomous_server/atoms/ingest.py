@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import content, document, identity, tree
+from hartonomous_server.atoms import content, decoding, document, identity, tree
+from hartonomous_server.atoms.decoders.source import Source
 from hartonomous_server.db import query
 
 TEXT = 1  # modality code
@@ -115,10 +117,17 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
     new = sorted(first.values())
     atoms = content.Count()
     if new:
+        decoding.store(db, tenant, modality, [
+            (rows[i]["artifact_id"], Source(lengths[i], partial(_piece, fetch, i))) for i in new
+        ])
         atoms = content.put(db, tenant, modality, plan(new), lambda sources, starts, ends: fetch(
             [new[source] for source in sources], starts, ends
         ))
     return Stored([row["artifact_id"] for row in rows], ids.hashes, len(new), atoms)
+
+
+def _piece(fetch: content.Fetch, source: int, start: int, end: int) -> bytes:
+    return fetch([source], [start], [end])[0]
 
 
 def _occurrences(db: Any, tenant: int, document_uri: str | None, ids: Sequence[int], uris: Sequence[str],
