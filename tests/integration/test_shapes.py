@@ -158,7 +158,7 @@ def test_what_is_too_large_is_stored_and_says_so(client, connection):
         "undecoded": "65536 x 65536 pixels, at most 67108864 are decoded",
     }  # fmt: skip
     assert client.content(artifact) == huge and client.artifact_shapes(artifact) == []
-    with pytest.raises(errors.Error, match="at most 67108864 are decoded"):
+    with pytest.raises(errors.InvalidParameter, match="at most 67108864 are decoded"):
         client.image_pixels(artifact)
 
 

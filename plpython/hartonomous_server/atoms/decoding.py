@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from hartonomous_server import errors
 from hartonomous_server.atoms import content
 from hartonomous_server.atoms.decoders import audio, code, graph, image, sensor, tensor, video
 from hartonomous_server.atoms.decoders.source import Found, Gate, Source, TooLarge
@@ -59,17 +61,29 @@ def stored(db: Any, root: Root) -> Source:
     return Source(size, lambda start, end: content.read_slice(db, h_xy, h_yz, h_zm, start, end - start))
 
 
+@contextmanager
+def _asked() -> Iterator[None]:
+    """What is beyond a limit cannot be given."""
+    try:
+        yield
+    except TooLarge as limit:
+        raise errors.InvalidParameter(f"content is not decoded: {limit}") from None
+
+
 def image_pixels(db: Any, root: Root, box: Sequence[float] | None) -> tuple[int, int, int, int, bytes] | None:
     corners = None if box is None else (box[0], box[1], box[2], box[3])
-    return image.pixels(stored(db, root), corners)
+    with _asked():
+        return image.pixels(stored(db, root), corners)
 
 
 def audio_samples(db: Any, root: Root, start: float, end: float | None) -> Iterator[tuple[int, bytes]]:
     source = stored(db, root)
-    yield from audio.samples(source, start, end, Gate(source, interrupts(db), READ_PATIENCE_S))
+    with _asked():
+        yield from audio.samples(source, start, end, Gate(source, interrupts(db), READ_PATIENCE_S))
 
 
 def sensor_samples(db: Any, root: Root, series: str | None, start: float | None,
                    end: float | None) -> Iterator[tuple[str, bytes]]:
     source = stored(db, root)
-    yield from sensor.samples(source, series, start, end, Gate(source, interrupts(db), READ_PATIENCE_S))
+    with _asked():
+        yield from sensor.samples(source, series, start, end, Gate(source, interrupts(db), READ_PATIENCE_S))

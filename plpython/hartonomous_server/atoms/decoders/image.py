@@ -19,6 +19,7 @@ from hartonomous_server.atoms.decoders.source import (
 from hartonomous_server.blas import numpy
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")  # none of them starts a program or follows a link
+MAX_BYTES = 1 << 29  # Pillow reads each part of a PNG whole
 MAX_PIXELS = 1 << 26
 MAX_SCANS = 100  # of a progressive JPEG
 TILE = 128
@@ -78,6 +79,8 @@ def _open(source: Source, facts: dict[str, Any]) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # judged here
+    if source.size > MAX_BYTES:
+        raise TooLarge(f"{source.size} bytes, at most {MAX_BYTES} are decoded")
     source.seek(0)
     try:
         image: Any = Image.open(cast(Any, source), formats=FORMATS)

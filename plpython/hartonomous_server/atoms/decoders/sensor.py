@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import math
+from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from hartonomous_server.atoms.decoders import ewkb
 from hartonomous_server.atoms.decoders.source import Found, Gate, Shape, Source, TooLarge, decoding, malformed
 from hartonomous_server.blas import numpy
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 64 << 20  # one row after the other, some seconds
 MAX_SERIES = 1000
 SEGMENT = 1024  # points of one shape; it shares its last with the next
 EXACT = 4096  # a series of more samples is stored as the lowest and highest of each run of some
@@ -29,8 +32,8 @@ class Series:
     """Samples by series; times in seconds, since 1970 if they are dates."""
 
     def __init__(self) -> None:
-        self.times: dict[str, list[float]] = {}
-        self.values: dict[str, list[float]] = {}
+        self.times: dict[str, array[float]] = {}
+        self.values: dict[str, array[float]] = {}
         self._words: dict[str, tuple[int, str]] = {}  # where a series that has numbers has a word
         self._clock: Any = None
 
@@ -46,7 +49,7 @@ class Series:
             if not math.isfinite(value):
                 raise malformed(f"line {line} has {value} in series {name!r}, expected a finite number or nothing")
             if name not in self.times:
-                self.times[name], self.values[name] = [], []
+                self.times[name], self.values[name] = array("d"), array("d")
             self.times[name].append(at)
             self.values[name].append(value)
 
@@ -99,51 +102,59 @@ def samples(source: Source, name: str | None, start: float | None, end: float | 
 def _read(source: Source, facts: dict[str, Any], gate: Gate) -> Series:
     if source.size > MAX_BYTES:
         raise TooLarge(f"{source.size} bytes, at most {MAX_BYTES} are decoded")
-    source.seek(0)
-    text = source.read().decode("utf-8-sig")
-    as_json = text.lstrip()[:1] == "{"
+    as_json = source.head(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
     facts["format"] = "json lines" if as_json else "csv"
-    series = Series()
-    for count, (line, time, values) in enumerate(_json_rows(text) if as_json else _csv_rows(text)):
-        series.add(line, time, values)
+    source.seek(0)
+    text = io.TextIOWrapper(io.BufferedReader(source, 1 << 16), encoding="utf-8-sig", newline="")
+    lines = ((at, line) for at, line in enumerate(text, 1) if line.strip() and not line.startswith("#"))
+    series, count = Series(), 0
+    for at, time, values in _json_rows(lines) if as_json else _csv_rows(lines):
+        series.add(at, time, values)
+        count += 1
         if count % CHECK_ROWS == 0:
             gate()
+    gate()
     if not series.times:
-        raise malformed(f"found {len(text.splitlines())} lines, expected a time and numbers in each")
+        raise malformed(f"found {count} rows of numbers, expected a time and numbers in each line")
     if len(series.times) > MAX_SERIES:
         raise TooLarge(f"{len(series.times)} series, at most {MAX_SERIES} are decoded")
     return series
 
 
-def _json_rows(text: str) -> Rows:
+def _json_rows(lines: Iterator[tuple[int, str]]) -> Rows:
     key: str | None = None
-    for line, row in enumerate(text.splitlines(), 1):
-        if not row.strip():
-            continue
-        values = json.loads(row)
+    for at, line in lines:
+        values = json.loads(line)
         if not isinstance(values, dict):
-            raise malformed(f"line {line} is no JSON object")
+            raise malformed(f"line {at} is no JSON object")
         key = key or next((name for name in values if name.lower() in TIMES), None)
         if key is None or values.get(key) is None:
-            raise malformed(f"line {line} has no time, expected a key {', '.join(TIMES[:-1])} or {TIMES[-1]}")
-        yield line, values.pop(key), values
+            raise malformed(f"line {at} has no time, expected a key {', '.join(TIMES[:-1])} or {TIMES[-1]}")
+        yield at, values.pop(key), values
 
 
-def _csv_rows(text: str) -> Rows:
-    lines = [(line, row) for line, row in enumerate(io.StringIO(text), 1) if row.strip() and not row.startswith("#")]
-    if not lines:
+def _csv_rows(lines: Iterator[tuple[int, str]]) -> Rows:
+    at, first_line = next(lines, (0, ""))
+    if not at:
         return
-    delimiter = max(",;\t", key=lines[0][1].count)
-    rows = csv.reader((row for _, row in lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+    last = [at]  # the line that the reader is at
+
+    def texts() -> Iterator[str]:
+        yield first_line
+        for last[0], line in lines:
+            yield line
+
+    delimiter = max(",;\t", key=first_line.count)
+    rows = csv.reader(texts(), delimiter=delimiter, skipinitialspace=True, strict=True)
     first = next(rows)
     headed = all(_number(cell) is None for cell in first[1:] or first) and any(first[1:] or first)
     names = [name.strip() for name in first[1:]] if headed else [str(n) for n in range(1, len(first))]
     if len(set(names)) < len(names):
-        raise malformed(f"line {lines[0][0]} names a series twice")
-    for row in rows if headed else [first, *rows]:
+        raise malformed(f"line {at} names a series twice")
+    for row in rows if headed else chain([first], rows):
         if len(row) != len(first):
-            raise malformed(f"line {lines[rows.line_num - 1][0]} has {len(row)} columns, expected {len(first)}")
-        yield lines[rows.line_num - 1][0], row[0], dict(zip(names, row[1:], strict=True))
+            raise malformed(f"line {last[0]} has {len(row)} columns, expected {len(first)}")
+        yield last[0], row[0], dict(zip(names, row[1:], strict=True))
 
 
 def _lines(name: str, points: Any) -> Iterator[Shape]:
