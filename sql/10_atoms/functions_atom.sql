@@ -27,75 +27,83 @@ $$;
 comment on function hartonomous._atom_identity(bytea, smallint, int) is 'atom_identity by modality code.';
 
 create or replace function hartonomous._atom_put(
-    tenant_id int, modality smallint, hashes bytea[], h_xy bigint[], h_yz bigint[], h_zm bigint[],
-    geoms bytea[], leaves bytea[], blocks bytea[], ends text[], refs int[]) returns int[]
+    tenant_id int, modality smallint, hashes bytea, h_xy bigint[], h_yz bigint[], h_zm bigint[],
+    geoms bytea[], data bytea, stops int[], leaves boolean[], ends text[], refs int[]) returns int[]
 language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 #variable_conflict use_column
 declare
-    wanted constant int := cardinality(hashes);
-    made   boolean[] := array_fill(false, array[wanted]);
-    missing int := wanted;
-    added  int[];
-    held   int[] := '{}'::int[];
-    at     int;
+    wanted constant int := cardinality(h_xy);
+    made   int[] := '{}'::int[];
+    found_xy bigint[];
+    found_yz bigint[];
+    found_zm bigint[];
+    rest   int[] := array(select generate_series(1, wanted));
+    held   int[];
     other  record;
 begin
     -- what is there is locked against atom_collect_garbage; what that removed before it was locked is put anew in another round
     for round in 1 .. 10 loop
+        -- rows come in the order of rest, so nothing is sorted: it would copy all bytes
         with inserted as (
             insert into hartonomous.atom (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value, block, ends, ref_count)
-            select i.h_xy, i.h_yz, i.h_zm, _atom_put.tenant_id, _atom_put.modality, i.content_hash,
-                   @extschema:postgis@.st_geomfromewkb(i.geom), i.leaf, i.block, i.ends::bigint[], i.refs
-            from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes, _atom_put.geoms, _atom_put.leaves,
-                        _atom_put.blocks, _atom_put.ends, _atom_put.refs) with ordinality
-                 as i (h_xy, h_yz, h_zm, content_hash, geom, leaf, block, ends, refs, ord)
-            where not made[i.ord]
-            order by i.ord
+            select i.h_xy, i.h_yz, i.h_zm, _atom_put.tenant_id, _atom_put.modality, substr(_atom_put.hashes, 32 * i.ord - 31, 32),
+                   @extschema:postgis@.st_geomfromewkb(_atom_put.geoms[i.ord]),
+                   case when _atom_put.leaves[i.ord] then substr(_atom_put.data, i.start + 1, i.size) end,
+                   case when not _atom_put.leaves[i.ord] then substr(_atom_put.data, i.start + 1, i.size) end,
+                   _atom_put.ends[i.ord]::bigint[], _atom_put.refs[i.ord]
+            from (select _atom_put.h_xy[ord] as h_xy, _atom_put.h_yz[ord] as h_yz, _atom_put.h_zm[ord] as h_zm,
+                         coalesce(_atom_put.stops[ord - 1], 0) as start,
+                         _atom_put.stops[ord] - coalesce(_atom_put.stops[ord - 1], 0) as size, ord
+                  from unnest(rest) as ord) as i
             on conflict (h_xy, h_yz, h_zm) do nothing
             returning h_xy, h_yz, h_zm
-        ), place as (  -- grouped, not joined: arrays are taken for short ones, and long ones would be compared one by one
-            select min(k.ord) as ord
-            from (select i.h_xy, i.h_yz, i.h_zm, i.ord
-                  from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) with ordinality as i (h_xy, h_yz, h_zm, ord)
-                  union all select n.h_xy, n.h_yz, n.h_zm, null from inserted as n) as k
-            group by k.h_xy, k.h_yz, k.h_zm having count(*) > count(k.ord)
         )
-        select coalesce(array_agg(p.ord), '{}'::int[]) into added from place as p;
-        missing := missing - cardinality(added);
-        foreach at in array added loop
-            made[at] := true;
-        end loop;
-        exit when missing = 0;
+        select array_agg(n.h_xy), array_agg(n.h_yz), array_agg(n.h_zm) into found_xy, found_yz, found_zm from inserted as n;
+        if cardinality(found_xy) = cardinality(rest) then
+            made := made || rest;
+            rest := '{}'::int[];
+            exit;
+        end if;
+        -- grouped, not joined: arrays are taken for short ones, and long ones would be compared one by one
+        select coalesce(array_agg(p.ord) filter (where p.times = 2), '{}'::int[]) || made,
+               coalesce(array_agg(p.ord order by p.ord) filter (where p.times = 1), '{}'::int[]) into made, rest
+        from (select min(k.ord) as ord, count(*) as times
+              from (select _atom_put.h_xy[ord] as h_xy, _atom_put.h_yz[ord] as h_yz, _atom_put.h_zm[ord] as h_zm, ord from unnest(rest) as ord
+                    union all select n.h_xy, n.h_yz, n.h_zm, null from unnest(found_xy, found_yz, found_zm) as n (h_xy, h_yz, h_zm)) as k
+              group by k.h_xy, k.h_yz, k.h_zm) as p;
         -- one by one in the order of the arrays: a plan made while the table is empty would join without the key
         select coalesce(array_agg(l.ord), '{}'::int[]) into held
-        from (select i.ord from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm) with ordinality as i (h_xy, h_yz, h_zm, ord)
-              cross join lateral (select from hartonomous.atom as a where (a.h_xy, a.h_yz, a.h_zm) = (i.h_xy, i.h_yz, i.h_zm)
-                                  limit 1 for key share) as a
-              where not made[i.ord]) as l;
-        exit when missing = cardinality(held);
+        from (select ord from unnest(rest) as ord
+              cross join lateral (select from hartonomous.atom as a
+                                  where (a.h_xy, a.h_yz, a.h_zm) = (_atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord])
+                                  limit 1 for key share) as a) as l;
+        exit when cardinality(held) = cardinality(rest);
     end loop;
-    if cardinality(held) < missing then
-        raise exception '% of % atoms were collected again and again while they were stored', missing - cardinality(held), wanted
+    if cardinality(held) < cardinality(rest) then
+        raise exception '% of % atoms were collected again and again while they were stored', cardinality(rest) - cardinality(held), wanted
             using errcode = '40001', hint = 'try again';
     end if;
 
-    select i.h_xy, i.h_yz, i.h_zm into other
-    from unnest(_atom_put.h_xy, _atom_put.h_yz, _atom_put.h_zm, _atom_put.hashes) with ordinality as i (h_xy, h_yz, h_zm, content_hash, ord)
-    cross join lateral (select x.content_hash from hartonomous.atom as x where (x.h_xy, x.h_yz, x.h_zm) = (i.h_xy, i.h_yz, i.h_zm) limit 1) as a
-    where not made[i.ord] and a.content_hash <> i.content_hash limit 1;
+    select a.h_xy, a.h_yz, a.h_zm into other
+    from unnest(rest) as ord
+    cross join lateral (select x.h_xy, x.h_yz, x.h_zm, x.content_hash from hartonomous.atom as x
+                        where (x.h_xy, x.h_yz, x.h_zm) = (_atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord]) limit 1) as a
+    where a.content_hash <> substr(_atom_put.hashes, 32 * ord - 31, 32) limit 1;
     if found then
         raise exception 'atom (%, %, %) holds different content', other.h_xy, other.h_yz, other.h_zm
             using errcode = 'ZH011', detail = 'two contents have the same 124-bit place';
     end if;
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
     select _atom_put.tenant_id, _atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord], _atom_put.refs[ord]
-    from unnest(held) as ord;
-    return array(select g from generate_series(1, wanted) as g where made[g]);
+    from unnest(rest) as ord;
+    return made;
 end
 $$;
-comment on function hartonomous._atom_put(int, smallint, bytea[], bigint[], bigint[], bigint[], bytea[], bytea[], bytea[], text[], int[]) is
-'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. geoms: EWKB; leaves, blocks (packed), ends (bigint[] as text): NULL where the atom is of another kind. None of them is collected before the transaction ends.';
+comment on function hartonomous._atom_put(int, smallint, bytea, bigint[], bigint[], bigint[], bytea[], bytea, int[], boolean[], text[], int[]) is
+'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. hashes: 32 bytes each; geoms: EWKB; data: leaves as they are and packed blocks, one after another, each up to its stop; ends (bigint[] as text) of composites, which have no data. None of them is collected before the transaction ends.';
 
 create or replace function hartonomous._atom_get(h_xy bigint[], h_yz bigint[], h_zm bigint[])
 returns table (ord bigint, data bytea, packed boolean, children bytea, ends bigint[], content_hash bytea)

@@ -18,7 +18,9 @@ create or replace function hartonomous.ingest_many(
     contents bytea[], modality text, source_uris text[] default null, metadata jsonb[] default null,
     subtype text default null, canonical_texts text[] default null) returns bigint[]
 language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 declare
     items  constant int := coalesce(cardinality(contents), 0);
     tenant constant int := hartonomous._permit('ingest', items);

@@ -52,12 +52,15 @@ comment on function hartonomous._upload(int, bigint, boolean) is
 
 create or replace function hartonomous.ingest_part(upload_id bigint, start bigint, data bytea) returns void
 language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('ingest');
     known  constant hartonomous.upload := hartonomous._upload(tenant, ingest_part.upload_id);
     size   constant int := octet_length(ingest_part.data);
+    fresh  boolean;
     clash  record;
 begin
     if ingest_part.start is null or size is null then
@@ -73,12 +76,13 @@ begin
     insert into hartonomous.upload_part (upload_id, start, tenant_id, length, data)
     values (ingest_part.upload_id, ingest_part.start, tenant, size, ingest_part.data)
     on conflict do nothing;
+    fresh := found;
     select p.start, p.start + p.length as stop into clash from hartonomous.upload_part as p
     where p.upload_id = ingest_part.upload_id and p.start < ingest_part.start + size
       and p.start >= coalesce((select max(b.start) from hartonomous.upload_part as b
                                where b.upload_id = ingest_part.upload_id and b.start < ingest_part.start), 0)
       and p.start + p.length > ingest_part.start
-      and (p.start <> ingest_part.start or p.length <> size or p.data <> ingest_part.data)
+      and (p.start <> ingest_part.start or not fresh and (p.length <> size or p.data <> ingest_part.data))
     limit 1;
     if found then
         raise exception 'bytes % to % overlap a part already put, % to %', ingest_part.start, ingest_part.start + size, clash.start, clash.stop
@@ -115,7 +119,9 @@ comment on function hartonomous.ingest_missing(bigint, bigint) is
 
 create or replace function hartonomous.ingest_commit(upload_id bigint, sha256 bytea default null) returns bigint
 language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('ingest');
@@ -156,22 +162,23 @@ return upload.commit(plpy, tenant_id, modality, upload_id, source_uri, metadata,
 $$;
 comment on function hartonomous._ingest_commit(int, smallint, bigint, text, jsonb, bytea) is 'ingest_commit of an upload whose parts follow each other.';
 
-create or replace function hartonomous._upload_pieces(upload_id bigint, starts bigint[], stops bigint[]) returns table (ord bigint, data bytea)
+create or replace function hartonomous._upload_pieces(upload_id bigint, starts bigint[], stops bigint[]) returns bytea
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select c.ord, coalesce(string_agg(substr(p.data, (greatest(c.start, p.start) - p.start)::int + 1,
-                                    (least(c.stop, p.start + p.length) - greatest(c.start, p.start))::int), ''::bytea order by p.start), ''::bytea)
+    select coalesce(string_agg(substr(p.data, (greatest(c.start, p.start) - p.start)::int + 1,
+                                      (least(c.stop, p.start + p.length) - greatest(c.start, p.start))::int), ''::bytea), ''::bytea)
     from unnest(_upload_pieces.starts, _upload_pieces.stops) with ordinality as c (start, stop, ord)
-    left join lateral (
+    cross join lateral (
         select u.start, u.length, u.data from hartonomous.upload_part as u
         where u.upload_id = _upload_pieces.upload_id and u.start < c.stop
           and u.start >= (select max(b.start) from hartonomous.upload_part as b
                           where b.upload_id = _upload_pieces.upload_id and b.start <= c.start)
-    ) as p on true
-    group by c.ord;
+        order by u.start
+    ) as p;
 end;
-comment on function hartonomous._upload_pieces(bigint, bigint[], bigint[]) is 'Bytes starts[i] to stops[i] of an upload whose parts follow each other.';
+comment on function hartonomous._upload_pieces(bigint, bigint[], bigint[]) is
+'Bytes starts[i] to stops[i] of an upload whose parts follow each other, one piece after another.';
 
 create or replace function hartonomous.ingest_abort(upload_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer

@@ -31,9 +31,9 @@ def data(row: Any) -> bytes:
     return unpack(row["data"]) if row["packed"] else row["data"]
 
 
-def pack(data: bytes) -> bytes:
+def pack(data: bytes | memoryview) -> bytes | memoryview:
     frame = _compressor().compress(data)
-    return frame if len(frame) < len(data) or data[:4] == MAGIC else bytes(data)
+    return frame if len(frame) < len(data) or data[:4] == MAGIC else data
 
 
 def unpack(block: bytes) -> bytes:

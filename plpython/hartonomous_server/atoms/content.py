@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from hartonomous_server import errors
@@ -22,7 +23,8 @@ CALL_BYTES, CALL_ATOMS = 8 << 20, 10_000  # what one call of _atom_put takes
 READ_ATOMS = 256  # what one query reads: 2 MiB, at most 16
 WHOLE = 1 << 62
 
-Fetch = Callable[[Sequence[int], Sequence[int], Sequence[int]], list[bytes]]  # of (source, start, end): the bytes
+Piece = bytes | memoryview
+Fetch = Callable[[Sequence[int], Sequence[int], Sequence[int]], list[Piece]]  # of (source, start, end): the bytes
 
 
 @dataclass
@@ -33,20 +35,12 @@ class Count:
 
 def plan(db: Any, contents: Sequence[bytes], hashes: Sequence[bytes]) -> list[tree.Node]:
     """Trees of contents."""
+    cancel = interrupts(db)
     return [
         tree.Node(0, len(content), digest, content[: tree.HEAD].ljust(tree.HEAD, b"\0"))
-        if len(content) <= MIN else _tree(db, content)
+        if len(content) <= MIN else tree.build(content, digest, cancel)
         for content, digest in zip(contents, hashes, strict=True)
     ]  # fmt: skip
-
-
-def _tree(db: Any, content: bytes) -> tree.Node:
-    """Gives way to a cancel now and then."""
-    builder, cancel = tree.Builder(), interrupts(db)
-    for at in range(0, len(content), CALL_BYTES):
-        builder.feed(content[at : at + CALL_BYTES])
-        cancel()
-    return builder.finish()
 
 
 def put(db: Any, tenant: int, modality: int, roots: Sequence[tree.Node], fetch: Fetch) -> Count:
@@ -91,8 +85,8 @@ def _put_composites(db: Any, tenant: int, modality: int, references: Sequence[tu
         lengths = [[end - start for start, end in zip(node.starts(), node.ends, strict=True)] for node in batch]
         geoms = [identity.to_ewkb(identity.places(node.digests, node.heads, length, modality, tenant))
                  for node, length in zip(batch, lengths, strict=True)]
-        made = _insert(db, tenant, modality, [node.digest for node in batch], h[some], geoms, None,
-                       ends, [refs[node.digest] for node in batch], count)
+        made = _insert(db, tenant, modality, b"".join(node.digest for node in batch), h[some], geoms, None, ends,
+                       [refs[node.digest] for node in batch], count)
         new += [nodes[some[i]] for i in made]
     return new
 
@@ -138,15 +132,15 @@ def _pack(rows: Sequence[tuple[int, list[int], list[int], bytes, bytes]]) -> _Ch
 
 def _put_chunks(db: Any, tenant: int, modality: int, chunks: _Chunks, fetch: Fetch, count: Count) -> None:
     np = numpy()
+    digests = np.frombuffer(chunks.digests, "V32")
     _, first, refs = np.unique(np.frombuffer(chunks.digests, "S32"), return_index=True, return_counts=True)
-    sources, starts, ends = chunks.sources[first], chunks.starts[first], chunks.ends[first]
-    digests = [chunks.digests[32 * i : 32 * i + 32] for i in first.tolist()]
-    heads = b"".join(chunks.heads[tree.HEAD * i : tree.HEAD * (i + 1)] for i in first.tolist())
-    places = identity.places(b"".join(digests), heads, ends - starts, modality, tenant)
+    sources, starts, ends, digests = chunks.sources[first], chunks.starts[first], chunks.ends[first], digests[first]
+    heads = np.frombuffer(chunks.heads, f"V{tree.HEAD}")[first].tobytes()
+    places = identity.places(digests.tobytes(), heads, ends - starts, modality, tenant)
     h = identity.keys_of(places)
     for some in _slices(_key_order(h), (ends - starts).tolist()):
         pieces = fetch(sources[some].tolist(), starts[some].tolist(), ends[some].tolist())
-        _insert(db, tenant, modality, [digests[i] for i in some], h[some], identity.to_ewkb_each(places[some]), pieces,
+        _insert(db, tenant, modality, digests[some].tobytes(), h[some], identity.to_ewkb_each(places[some]), pieces,
                 None, refs[some].tolist(), count)
 
 
@@ -167,19 +161,19 @@ def _slices(order: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
         yield some
 
 
-def _insert(db: Any, tenant: int, modality: int, digests: Sequence[bytes], h: np.ndarray, geoms: Sequence[bytes],
-            pieces: Sequence[bytes] | None, ends: Sequence[str] | None, refs: Sequence[int], count: Count) -> list[int]:
+def _insert(db: Any, tenant: int, modality: int, digests: bytes, h: np.ndarray, geoms: Sequence[bytes],
+            pieces: Sequence[Piece] | None, ends: Sequence[str] | None, refs: Sequence[int], count: Count) -> list[int]:
     """Inserts atoms or adds references; returns which are new. pieces: of chunks; ends: of composites."""
-    leaves: list[bytes | None] | None = None
-    blocks: list[bytes | None] | None = None
+    data, stops, leaves = None, None, None
     if pieces is not None:
-        leaves = [piece if len(piece) <= LEAF_BYTES else None for piece in pieces]
-        blocks = [block.pack(piece) if len(piece) > LEAF_BYTES else None for piece in pieces]
+        leaves = [len(piece) <= LEAF_BYTES for piece in pieces]
+        pieces = [piece if leaf else block.pack(piece) for piece, leaf in zip(pieces, leaves, strict=True)]
+        data, stops = b"".join(pieces), list(accumulate(map(len, pieces)))
     made = query(
-        db, "select hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as ord",
-        ("int", tenant), ("smallint", modality), ("bytea[]", digests),
+        db, "select hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as ord",
+        ("int", tenant), ("smallint", modality), ("bytea", digests),
         *(("bigint[]", column.tolist()) for column in h.T),
-        ("bytea[]", geoms), ("bytea[]", leaves), ("bytea[]", blocks), ("text[]", ends), ("int[]", refs),
+        ("bytea[]", geoms), ("bytea", data), ("int[]", stops), ("boolean[]", leaves), ("text[]", ends), ("int[]", refs),
     )[0]["ord"]
     count.created += len(made)
     count.shared += sum(refs) - sum(refs[i - 1] for i in made)

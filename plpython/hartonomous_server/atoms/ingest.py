@@ -92,10 +92,12 @@ def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: S
     return _put(
         db, tenant, modality, subtype, ids, [len(item) for item in contents], texts,
         lambda new: content.plan(db, [contents[i] for i in new], [ids.hashes[i] for i in new]),
-        lambda sources, starts, ends: [
-            contents[source][start:end] for source, start, end in zip(sources, starts, ends, strict=True)
-        ],
+        lambda sources, starts, ends: list(map(_part, (contents[i] for i in sources), starts, ends)),
     )  # fmt: skip
+
+
+def _part(content: bytes, start: int, end: int) -> memoryview:
+    return memoryview(content)[start:end]
 
 
 def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity.Identities, lengths: Sequence[int],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from hartonomous_server.atoms.chunking import Cutter
 
 FANOUT_BITS = 5
 MIN_CHILDREN, MAX_CHILDREN = 8, 256
+PART_BYTES = 64 << 20  # of content that is there as a whole
 HEAD = 4  # bytes of content that its place depends on
 
 
@@ -39,22 +40,27 @@ class Node:
 
 
 class Builder:
-    """The tree of content that is fed in parts; holds one part and 70 bytes a chunk."""
+    """The tree of content that is fed in parts; holds one part and 70 bytes a chunk.
 
-    def __init__(self) -> None:
+    Who has the whole content gives a function to hash bytes start to end of it: faster than each level's running hash.
+    """
+
+    def __init__(self, sha256: Callable[[int, int], bytes] | None = None) -> None:
         self._cutter = Cutter()
         self._size = 0
+        self._sha256 = sha256
         self._whole = hashlib.sha256()
         self._groups: list[list[Node]] = [[]]  # children of the node that is open at each level
         self._hashes: list[Any] = [None]  # SHA-256 of the node that is open at each level; None: it began at byte 0
 
-    def feed(self, data: bytes, final: bool = False) -> None:
+    def feed(self, data: bytes | memoryview, final: bool = False) -> None:
         for chunk in self._cutter.feed(data, final):
             digest, start = hashlib.sha256(chunk).digest(), self._size
             self._size += len(chunk)
-            for running in (self._whole, *self._hashes):
-                if running is not None:
-                    running.update(chunk)
+            if self._sha256 is None:
+                for running in (self._whole, *self._hashes):
+                    if running is not None:
+                        running.update(chunk)
             self._add(0, Node(start, self._size, digest, bytes(chunk[:HEAD]).ljust(HEAD, b"\0")))
 
     def finish(self) -> Node:
@@ -84,22 +90,32 @@ class Builder:
         if level + 1 == len(self._groups):
             self._groups.append([])
             self._hashes.append(None)
-        self._add(level + 1, _join(group, running.digest()))
+        self._add(level + 1, _join(group, self._sha256 or (lambda start, end: running.digest())))
 
 
-def _join(group: list[Node], digest: bytes) -> Node:
+def _join(group: list[Node], sha256: Callable[[int, int], bytes]) -> Node:
     if len(group) == 1:
         return group[0]
+    start, end = group[0].start, group[-1].end
     return Node(
-        group[0].start, group[-1].end, digest, group[0].head, 1 + max(node.height for node in group),
+        start, end, sha256(start, end), group[0].head, 1 + max(node.height for node in group),
         array("q", [node.end for node in group]), b"".join(node.digest for node in group),
         b"".join(node.head for node in group), [node for node in group if node.height],
     )  # fmt: skip
 
 
-def build(content: bytes) -> Node:
-    builder = Builder()
-    builder.feed(content)
+def build(content: bytes, digest: bytes | None = None, pause: Callable[[], Any] = lambda: None) -> Node:
+    """digest: its SHA-256, when that is known; pause is called now and then."""
+    view = memoryview(content)
+
+    def sha256(start: int, end: int) -> bytes:
+        known = digest if end - start == len(view) else None
+        return known or hashlib.sha256(view[start:end]).digest()
+
+    builder = Builder(sha256)
+    for at in range(0, len(view), PART_BYTES):
+        builder.feed(view[at : at + PART_BYTES])
+        pause()
     return builder.finish()
 
 

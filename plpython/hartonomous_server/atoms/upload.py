@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from operator import sub
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import ingest, tree
+from hartonomous_server.atoms import content, ingest, tree
 from hartonomous_server.db import query
 
 
@@ -20,10 +22,11 @@ def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, me
             hint="the source changed meanwhile: give the upload up with hartonomous.ingest_abort and begin anew",
         )
 
-    def fetch(sources: Sequence[int], starts: Sequence[int], ends: Sequence[int]) -> list[bytes]:
-        rows = query(db, "select data from hartonomous._upload_pieces($1, $2, $3) order by ord",
+    def fetch(sources: Sequence[int], starts: Sequence[int], ends: Sequence[int]) -> list[content.Piece]:
+        rows = query(db, "select hartonomous._upload_pieces($1, $2, $3) as data",
                      ("bigint", upload), ("bigint[]", starts), ("bigint[]", ends))
-        return [row["data"] for row in rows]
+        view, stops = memoryview(rows[0]["data"]), [0, *accumulate(map(sub, ends, starts))]
+        return [view[low:high] for low, high in pairwise(stops)]
 
     return ingest.ingest_tree(db, tenant, modality, root, uri, metadata, fetch)
 
