@@ -88,7 +88,8 @@ declare
         'metadata_schema_list', 'semantics_pending',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
-        'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_drop',
+        'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_archive', 'model_rollback',
+        'model_drop', 'tensor_delta_add',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge',
         'secret_put', 'secret_get', 'secret_list', 'secret_drop',
         'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error', 'semantics_extract'];

@@ -79,9 +79,15 @@ LOGICAL = {
         select p.tenant_id, u.source_uri, p.start, p.length, p.data
         from hartonomous.upload_part as p join hartonomous.upload as u using (upload_id)""",
     "model": """
-        select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status,
-               deployed_at is not null as deployed
+        select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status
         from hartonomous.model join model_name as n using (model_id)""",
+    "model_deployment": """
+        select d.tenant_id, kind, n.model, c.model as candidate, share
+        from hartonomous.model_deployment as d join model_name as n using (model_id)
+        left join model_name as c on c.model_id = d.candidate_id""",
+    "model_deployment_history": """
+        select h.tenant_id, kind, n.model, share
+        from hartonomous.model_deployment_history as h left join model_name as n using (model_id)""",
     "model_layer": """
         select n.model, l.name, layer_index, layer_type
         from hartonomous.model_layer as l join model_name as n using (model_id)""",
@@ -91,11 +97,11 @@ LOGICAL = {
         join hartonomous.model_layer as l using (model_layer_id)""",
     "tensor_atom": "select tenant_id, content_hash, data from hartonomous.tensor_atom",
     "tensor_atom_coefficient": """
-        select n.tensor, a.content_hash, start, byte_length, coefficient
+        select n.tensor, a.content_hash, start, byte_length, coefficient, ordinal, rank
         from hartonomous.tensor_atom_coefficient as c join tensor_name as n using (model_tensor_id)
         join hartonomous.tensor_atom as a using (tensor_atom_id)""",
     "tensor_atom_coefficient_history": """
-        select h.tenant_id, a.content_hash, start, byte_length, coefficient
+        select h.tenant_id, a.content_hash, start, byte_length, coefficient, ordinal, rank
         from hartonomous.tensor_atom_coefficient_history as h
         join hartonomous.tensor_atom as a using (tensor_atom_id)""",
     # neither how many requests did the work, nor that two did the same, which sessions that overlap may

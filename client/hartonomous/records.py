@@ -290,6 +290,7 @@ class ModelInfo:
     created_at: datetime
     state_hash: bytes | None
     tenant_id: int
+    share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ begin
     where m.model_id = model_commit.model_id and m.tenant_id = tenant for update;
     if not found then
         raise exception 'no model with id %', model_commit.model_id using errcode = 'ZH020', hint = 'begin with hartonomous.model_begin';
-    elsif target.status = 'ready' then
+    elsif target.status <> 'loading' then
         return target.parameters;
     end if;
 
@@ -33,21 +33,33 @@ begin
                   hint = 'put the missing parts with hartonomous.tensor_put; hartonomous.tensor_missing lists them';
     end if;
     perform hartonomous._model_finish(model_commit.model_id);
-
-    update hartonomous.model as m
-    set status = 'ready',
-        parameters = (select coalesce(sum(hartonomous._shape_elements(t.shape)), 0) from hartonomous.model_tensor as t
-                      where t.model_id = m.model_id),
-        deployed_at = case when not exists (select from hartonomous.model as o where o.tenant_id = tenant
-                                            and o.kind = m.kind and o.deployed_at is not null) then now() end
-    where m.model_id = model_commit.model_id
-    returning m.* into target;
-    perform hartonomous._model_node(target);
-    return target.parameters;
+    return hartonomous._model_ready(model_commit.model_id);
 end
 $$;
 comment on function hartonomous.model_commit(bigint) is
 'Finishes a model and returns its number of parameters; a tenant''s first model of a kind is deployed at once. Errors: ZH022 a tensor is incomplete or missing, ZH023 a tensor has another shape than the architecture, ZH030 the tokenizer cannot be used.';
+
+create or replace function hartonomous._model_ready(model_id bigint) returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    target hartonomous.model;
+begin
+    update hartonomous.model as m
+    set status = 'ready',
+        parameters = (select coalesce(sum(hartonomous._shape_elements(t.shape)), 0) from hartonomous.model_tensor as t
+                      where t.model_id = m.model_id)
+    where m.model_id = _model_ready.model_id
+    returning m.* into target;
+    insert into hartonomous.model_deployment (tenant_id, kind, model_id) values (target.tenant_id, target.kind, target.model_id)
+    on conflict (tenant_id, kind) do nothing;
+    perform hartonomous._model_node(target);
+    return target.parameters;
+end
+$$;
+comment on function hartonomous._model_ready(bigint) is
+'Makes a complete model one that can be used, deploys it when it is the first of its kind, and returns its number of parameters.';
 
 create or replace function hartonomous._model_finish(model_id bigint) returns void
 language plpython3u volatile parallel unsafe
@@ -115,23 +127,6 @@ $$;
 comment on function hartonomous._model_own(int, text) is
 'Id of one model of the tenant, finished or not: name when it has one version, else name@version.';
 
-create or replace function hartonomous.model_deploy(model text) returns void
-language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-    tenant constant int := hartonomous._permit('model_write');
-    target constant bigint := hartonomous._model_own(tenant, model);
-begin
-    update hartonomous.model as m set deployed_at = clock_timestamp() where m.model_id = target and m.status = 'ready';
-    if not found then
-        raise exception 'model % is still being loaded', quote_literal(model) using errcode = 'ZH022', hint = 'finish it with hartonomous.model_commit';
-    end if;
-end
-$$;
-comment on function hartonomous.model_deploy(text) is
-'Makes a model the tenant''s default of its kind. Errors: ZH020 no such model, ZH022 not finished.';
-
 create or replace function hartonomous._tensor_atom_used(tensor_atom_id bigint) returns boolean
 language sql stable parallel safe
 return exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = _tensor_atom_used.tensor_atom_id)
@@ -155,6 +150,7 @@ begin
     select array_agg(t.model_tensor_id) into unfinished
     from hartonomous.model_tensor as t join hartonomous.model as m using (model_id)
     where m.model_id = target and m.status = 'loading';
+    perform hartonomous._deployment_leave(tenant, target);
     begin
         delete from hartonomous.model as m where m.model_id = target returning m.state_hash into state;
     exception when foreign_key_violation then

@@ -98,7 +98,7 @@ begin
     from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
     join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = sha256(p.piece)
     order by p.start
-    on conflict (model_tensor_id, start) do nothing;
+    on conflict (model_tensor_id, ordinal, start) do nothing;
 
     select array_agg(a.content_hash order by c.start) into atoms
     from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
@@ -193,6 +193,7 @@ begin
     select t.name, coalesce(sum(c.byte_length), 0)::bigint
     from hartonomous.model_tensor as t left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
     where t.model_id = tensor_missing.model_id and t.tenant_id = tenant
+      and exists (select from hartonomous.model as m where m.model_id = t.model_id and m.status = 'loading')
     group by t.model_tensor_id, t.name, t.byte_length
     having coalesce(sum(c.byte_length), 0) < t.byte_length;
 end

@@ -1,6 +1,6 @@
 create or replace function hartonomous.model_list()
 returns table (model_id bigint, name text, version text, kind text, architecture text, status text, parameters bigint,
-               dimensions int, max_tokens int, deployed_at timestamptz, created_at timestamptz, state_hash bytea, tenant_id int)
+               dimensions int, max_tokens int, deployed_at timestamptz, created_at timestamptz, state_hash bytea, tenant_id int, share real)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -9,12 +9,14 @@ declare
 begin
     return query
     select m.model_id, m.name, m.version, m.kind, m.architecture, m.status, m.parameters, m.dimensions, m.max_tokens,
-           m.deployed_at, m.created_at, m.state_hash, m.tenant_id
-    from hartonomous.model as m where m.tenant_id in (0, tenant)
+           d.deployed_at, m.created_at, m.state_hash, m.tenant_id, (case when d.model_id = m.model_id then 1 - d.share else d.share end)::real
+    from hartonomous.model as m
+    left join hartonomous.model_deployment as d on d.tenant_id = m.tenant_id and m.model_id in (d.model_id, d.candidate_id)
+    where m.tenant_id in (0, tenant)
     order by m.name, m.model_id;
 end
 $$;
-comment on function hartonomous.model_list() is 'Models of the caller''s tenant and public ones, unfinished ones (status loading) included.';
+comment on function hartonomous.model_list() is 'Models of the caller''s tenant and public ones, unfinished (status loading) and archived ones included. deployed_at, share: since when it answers what share of the requests that name no model; NULL when none.';
 
 create or replace function hartonomous.model_files(model text) returns jsonb
 language plpgsql stable parallel restricted security definer
@@ -49,7 +51,7 @@ begin
 end
 $$;
 comment on function hartonomous.tensor_list(text) is
-'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes as loaded, NULL until model_commit. ZH020 no such model.';
+'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. ZH020 no such model.';
 
 create or replace function hartonomous._tensor_find(tenant_id int, model text, tensor text, out model_tensor_id bigint, out byte_length bigint)
 language plpgsql stable parallel safe
@@ -87,6 +89,10 @@ begin
     end if;
     found_tensor := hartonomous._tensor_find(tenant, model, name);
     until := least(least(tensor_slice.start, found_tensor.byte_length) + tensor_slice.length, found_tensor.byte_length);
+    if exists (select from hartonomous.tensor_atom_coefficient as c where c.model_tensor_id = found_tensor.model_tensor_id
+               and (c.ordinal > 0 or c.coefficient <> 1)) then
+        return hartonomous._tensor_sum(found_tensor.model_tensor_id, least(tensor_slice.start, until), until);
+    end if;
     return coalesce((
         select string_agg(substr(a.data, greatest(tensor_slice.start - c.start, 0)::int + 1,
                                  (least(until, c.start + c.byte_length) - greatest(tensor_slice.start, c.start))::int), '' order by c.start)
@@ -97,6 +103,15 @@ $$;
 comment on function hartonomous.tensor_slice(text, text, bigint, int, timestamptz) is
 'length bytes of a tensor from byte start (from 0), fewer at the end. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative, 0A000 as_of.';
 
+create or replace function hartonomous._tensor_sum(model_tensor_id bigint, start bigint, until bigint) returns bytea
+language plpython3u stable strict parallel safe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.models import loading
+return loading.tensor_bytes(plpy, model_tensor_id, start, until)
+$$;
+comment on function hartonomous._tensor_sum(bigint, bigint, bigint) is 'Bytes start to until of a tensor that is more than its tiles side by side.';
+
 create or replace function hartonomous.tensor(model text, name text, as_of timestamptz default null) returns bytea
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -106,18 +121,23 @@ end;
 comment on function hartonomous.tensor(text, text, timestamptz) is
 'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 0A000 as_of.';
 
-create or replace function hartonomous._tensor_tiles(model_id bigint) returns table (name text, dtype text, shape int[], start bigint, data bytea)
+create or replace function hartonomous._tensor_parts(model_id bigint)
+returns table (name text, dtype text, shape int[], plain boolean, start bigint, data bytea, coefficient real, rank int)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select t.name, t.dtype, t.shape, c.start, a.data
+    select t.name, t.dtype, t.shape,
+           not exists (select from hartonomous.tensor_atom_coefficient as o
+                       where o.model_tensor_id = t.model_tensor_id and (o.ordinal > 0 or o.coefficient <> 1)),
+           c.start, a.data, c.coefficient, c.rank
     from hartonomous.model_tensor as t
     left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
     left join hartonomous.tensor_atom as a using (tensor_atom_id)
-    where t.model_id = _tensor_tiles.model_id
-    order by t.position, t.name, c.start;
+    where t.model_id = _tensor_parts.model_id
+    order by t.position, t.name, c.ordinal, c.start;
 end;
-comment on function hartonomous._tensor_tiles(bigint) is 'Every tile of a model, tensor by tensor; one row without data for a tensor of zero bytes.';
+comment on function hartonomous._tensor_parts(bigint) is
+'What the tensors of a model are the sum of, tensor by tensor, tiles first; one row without data for a tensor of zero bytes. plain: tiles side by side are all of it.';
 
 create or replace function hartonomous.model_storage(
     model text, out raw_bytes bigint, out stored_bytes bigint, out shared_bytes bigint)

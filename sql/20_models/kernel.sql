@@ -44,26 +44,51 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     found_id bigint;
+    status   text;
     wanted_name    constant text := split_part(model, '@', 1);
     wanted_version constant text := nullif(split_part(model, '@', 2), '');
 begin
     -- the tenant's own before the public ones; without a version the deployed one, then the newest
-    select m.model_id into found_id
+    select m.model_id, m.status into found_id, status
     from hartonomous.model as m
+    left join hartonomous.model_deployment as d on d.tenant_id = m.tenant_id and d.model_id = m.model_id
     where m.tenant_id in (0, _model_id.tenant_id)
-      and (m.status = 'ready' or (unfinished and m.tenant_id = _model_id.tenant_id))
+      and (m.status <> 'loading' or (unfinished and m.tenant_id = _model_id.tenant_id))
       and (_model_id.kind is null or m.kind = _model_id.kind)
-      and case when _model_id.model is null then m.deployed_at is not null
+      and case when _model_id.model is null then d.model_id is not null
                else m.name = wanted_name and (wanted_version is null or m.version = wanted_version) end
-    order by m.tenant_id = _model_id.tenant_id desc, m.status = 'ready' desc, m.deployed_at desc nulls last, m.created_at desc, m.model_id
+    order by m.tenant_id = _model_id.tenant_id desc, array_position(array['ready', 'loading', 'archived'], m.status),
+             d.deployed_at desc nulls last, m.created_at desc, m.model_id
     limit 1;
     if found_id is null then
         raise exception '%', case when model is null then concat_ws(' ', 'no', kind, 'model is deployed')
                                   else concat_ws(' ', 'no', kind, 'model', quote_literal(model)) end
             using errcode = 'ZH020', hint = 'select * from hartonomous.model_list(); load one with: hartonomous models ingest PATH';
+    elsif status = 'archived' and kind is not null then
+        raise exception 'model % is archived', quote_literal(model)
+            using errcode = 'ZH020', hint = 'hartonomous.model_deploy brings it back; its weights can be read as before';
     end if;
     return found_id;
 end
 $$;
 comment on function hartonomous._model_id(int, text, text, boolean) is
-'Id of a ready model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind; unfinished: also one that the tenant is loading. ZH020 when there is none.';
+'Id of a model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind; kind: one that runs, so no archived one; unfinished: also one that the tenant is loading. ZH020 when there is none.';
+
+create or replace function hartonomous._model_route(tenant_id int, model text, kind text, content text) returns bigint
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    deployed constant bigint := hartonomous._model_id(_model_route.tenant_id, model, _model_route.kind);
+    chosen   bigint;
+    place    constant bigint := ('x' || left(encode(sha256(convert_to(content, 'UTF8')), 'hex'), 8))::bit(32)::bigint;
+begin
+    if model is null then
+        select d.candidate_id into chosen from hartonomous.model_deployment as d
+        where d.tenant_id in (0, _model_route.tenant_id) and d.model_id = deployed and place < d.share::double precision * 4294967296;
+    end if;
+    return coalesce(chosen, deployed);
+end
+$$;
+comment on function hartonomous._model_route(int, text, text, text) is
+'_model_id for a request whose answer stands by itself: where no model is named, the candidate gets those contents of which the first 32 bits of the SHA-256, as a fraction, are below its share.';

@@ -11,14 +11,13 @@ create table hartonomous.model (
     max_tokens   int,
     parameters   bigint,
     state_hash   bytea,
-    status       text not null default 'loading' check (status in ('loading', 'ready')),
+    status       text not null default 'loading' check (status in ('loading', 'ready', 'archived')),
     created_at   timestamptz not null default now(),
-    deployed_at  timestamptz,
     unique (tenant_id, name, version)
 );
 select hartonomous._opaque_ids('hartonomous.model', 'model_id');
 comment on table hartonomous.model is
-'Models. kind: embedding; state_hash: SHA-256 over config, tokenizer and every tensor; the deployed default of a kind is the one deployed last.';
+'Models. kind: embedding; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
 
 create table hartonomous.model_layer (
     model_layer_id bigint primary key,
@@ -47,7 +46,7 @@ create table hartonomous.model_tensor (
 );
 select hartonomous._opaque_ids('hartonomous.model_tensor', 'model_tensor_id');
 comment on column hartonomous.model_tensor.position is 'place in the order of loading, from 0';
-comment on column hartonomous.model_tensor.content_hash is 'SHA-256 of the tensor''s bytes as loaded; NULL until model_commit';
+comment on column hartonomous.model_tensor.content_hash is 'SHA-256 of the tensor''s bytes; NULL until model_commit';
 comment on table hartonomous.model_tensor is 'Named tensors of a layer: the sum of coefficient x tensor atom over tensor_atom_coefficient.';
 create index on hartonomous.model_tensor (model_layer_id);
 
@@ -60,7 +59,7 @@ create table hartonomous.tensor_atom (
 );
 select hartonomous._opaque_ids('hartonomous.tensor_atom', 'tensor_atom_id');
 comment on table hartonomous.tensor_atom is
-'Reusable slices of weights (tiles of at most 256 KiB, little-endian), stored once per tenant however many tensors and models hold them.';
+'Reusable slices of weights (tiles of at most 256 KiB, little-endian) and factors u v of low-rank parts, stored once per tenant however many tensors and models hold them.';
 alter table hartonomous.tensor_atom alter data set storage external;  -- weights do not compress; plain storage reads faster
 
 create table hartonomous.tensor_atom_coefficient (
@@ -71,19 +70,48 @@ create table hartonomous.tensor_atom_coefficient (
     start           bigint not null check (start >= 0),
     byte_length     int not null,
     coefficient     real not null default 1,
-    unique (model_tensor_id, start)
+    ordinal         int not null default 0 check (ordinal >= 0),
+    rank            int not null default 0 check (rank >= 0),
+    unique (model_tensor_id, ordinal, start),
+    check ((ordinal = 0) = (rank = 0))
 );
 select hartonomous._opaque_ids('hartonomous.tensor_atom_coefficient', 'coefficient_id');
 comment on table hartonomous.tensor_atom_coefficient is
-'Where a tensor atom stands in a tensor (byte offset) and what scales it; system-versioned.';
+'What a tensor is the sum of, each scaled by its coefficient: tiles at their byte offsets, then, in the order of ordinal, low-rank parts; system-versioned.';
+comment on column hartonomous.tensor_atom_coefficient.rank is
+'0 for a tile. Else the atom holds so many pairs of vectors, u as long as the matrix has rows and v as it has columns, of which the sum of u v^T is meant: float32, or int16 when its length says so';
 create index on hartonomous.tensor_atom_coefficient (tensor_atom_id);
 select hartonomous.system_versioning_add('hartonomous.tensor_atom_coefficient');
 create index on hartonomous.tensor_atom_coefficient_history (tensor_atom_id);
 create index on hartonomous.tensor_atom_coefficient_history (model_tensor_id);
 
+create table hartonomous.model_deployment (
+    tenant_id     int not null references hartonomous.tenant,
+    kind          text not null,
+    deployment_id bigint not null,
+    earlier_id    bigint,
+    model_id      bigint not null references hartonomous.model,
+    candidate_id  bigint references hartonomous.model,
+    share         real not null default 0 check (share >= 0 and share < 1),
+    deployed_at   timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, kind),
+    check (candidate_id <> model_id),
+    check ((candidate_id is null) = (share = 0))
+);
+select hartonomous._opaque_ids('hartonomous.model_deployment', 'deployment_id');
+comment on table hartonomous.model_deployment is
+'Which model answers when none is named, one row per tenant and kind, and which candidate takes a share of the requests; system-versioned.';
+comment on column hartonomous.model_deployment.earlier_id is 'deployment_id, in the history, of what model_rollback goes back to';
+create index on hartonomous.model_deployment (model_id);
+create index on hartonomous.model_deployment (candidate_id);
+select hartonomous.system_versioning_add('hartonomous.model_deployment');
+create index on hartonomous.model_deployment_history (tenant_id, deployment_id);
+
 insert into hartonomous.tenant_table (relation)
 select r from unnest(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom',
-    'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history']::regclass[]) as r;
+    'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
+    'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]) as r;
 select hartonomous._dump_rows(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor',
-    'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history']::regclass[]);
+    'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
+    'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]);
 insert into hartonomous.operation values ('model_write', 'write'), ('model_read', 'read');

@@ -141,10 +141,11 @@ select set_eq(
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', 'semantics_extract', 'semantics_pending',
           'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
+          'model_archive', 'model_rollback',
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
           'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add', 'tenant_role_remove',
-          'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
+          'tensor_delta_add', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
     'SECURITY DEFINER functions are the reviewed ones');
 select is_empty(
     $$select routine, prosecdef, proowner::regrole from ours

@@ -65,6 +65,7 @@ def fill(dsn: str, role: str) -> None:
         client.ingest(media.wav(media.sine(100 + len(role))), "audio", source_uri="a sound")
         for version in ("1", "2"):
             load(client, version)
+        client.model_deploy("tiny@2", 0.5)
         client.model_drop("tiny@2")  # leaves history
         pixels = np.frombuffer((role.encode() * 20000)[:120_000], np.uint8).reshape(200, 200, 3)
         picture = media.png(pixels, level=0)  # stored as it is

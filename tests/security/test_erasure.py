@@ -35,6 +35,7 @@ def fill(client, folder, mark=""):
     """Rows in every room, with a mark in texts, names, metadata and bytes."""
     models.ingest(client, tiny_model.write(folder / f"model{mark}", seed=1), f"tiny{mark}")
     models.ingest(client, tiny_model.write(folder / f"passing{mark}", seed=2), f"passing{mark}")
+    client.model_deploy(f"passing{mark}", 0.5)
     client.model_drop(f"passing{mark}")
     for name, page in corpus.pages(3).items():
         client.ingest_document(f"{mark}{name}", page + f"<p>{mark} ends the page.</p>", "html", {"note": mark})

@@ -37,6 +37,7 @@ NO_VALUES = {
     "secret_put", "secret_list", "secret_drop",
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",
+    "model_archive", "model_rollback", "tensor_delta_add",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 

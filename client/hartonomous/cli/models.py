@@ -123,15 +123,42 @@ def export(model: str, file: Path) -> None:
 
 @models.command()
 @click.argument("model")
-def deploy(model: str) -> None:
+@click.option("--share", type=float, help="Beside the deployed model, for this share of the requests.")
+def deploy(model: str, share: float | None) -> None:
     """Make a model the default of its kind.
 
     \b
     Example:
       hartonomous models deploy all-MiniLM-L6-v2@2
+      hartonomous models deploy all-MiniLM-L6-v2@3 --share 0.1
     """
-    client().model_deploy(model)
+    client().model_deploy(model, share)
     click.echo(f"{model} is deployed")
+
+
+@models.command()
+@click.argument("model")
+def archive(model: str) -> None:
+    """Take a model out of use; deploy brings it back.
+
+    \b
+    Example:
+      hartonomous models archive all-MiniLM-L6-v2@1
+    """
+    client().model_archive(model)
+    click.echo(f"{model} is archived")
+
+
+@models.command()
+@click.option("--kind", help="embedding by default.")
+def rollback(kind: str | None) -> None:
+    """Deploy again what was deployed before.
+
+    \b
+    Example:
+      hartonomous models rollback
+    """
+    click.echo(f"{client().model_rollback(kind)} is deployed")
 
 
 @models.command()

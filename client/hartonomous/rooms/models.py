@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hartonomous import safetensors
 from hartonomous.calls import Caller
 from hartonomous.errors import translated
 from hartonomous.records import ModelInfo, ModelStorage, PartialTensor, Student, TensorInfo
 from hartonomous.rooms.atoms import Json, jsonb
+
+
+def _reals(vector: ArrayLike) -> list[np.float32]:
+    return list(np.asarray(vector, np.float32))
 
 
 class Models(Caller):
@@ -45,8 +49,20 @@ class Models(Caller):
     def model_storage(self, model: str | None) -> ModelStorage:
         return self._row(ModelStorage, "model_storage", {"model": model})
 
-    def model_deploy(self, model: str) -> None:
-        self._run("model_deploy", {"model": model})
+    def model_deploy(self, model: str, share: float | None = None) -> None:
+        """share: as the candidate beside the deployed model, for that part of the requests."""
+        self._run("model_deploy", {"model": model}, share=None if share is None else np.float32(share))
+
+    def model_archive(self, model: str) -> None:
+        self._run("model_archive", {"model": model})
+
+    def model_rollback(self, kind: str | None = None) -> str:
+        return self._value("model_rollback", {}, kind=kind)
+
+    def tensor_delta_add(self, model: str, name: str, u: ArrayLike, v: ArrayLike, sigma: float) -> int:
+        """Adds sigma u v^T to a matrix."""
+        vectors = {"u": _reals(u), "v": _reals(v), "sigma": np.float32(sigma)}
+        return self._value("tensor_delta_add", {"model": model, "name": name, **vectors})
 
     def model_drop(self, model: str) -> None:
         self._run("model_drop", {"model": model})

@@ -131,8 +131,8 @@ def _trim() -> None:
 
 
 def state_hash(db: Any, model_id: int) -> bytes:
-    """Hash of a ready model's state."""
-    sql = "select state_hash from hartonomous.model where model_id = $1 and status = 'ready'"
+    """Hash of a finished model's state."""
+    sql = "select state_hash from hartonomous.model where model_id = $1 and status <> 'loading'"
     rows = query(db, sql, ("bigint", model_id))
     if not rows:
         raise errors.ModelNotFound(f"no model with id {model_id}", hint="it may have been dropped meanwhile")

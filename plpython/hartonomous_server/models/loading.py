@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.db import query
-from hartonomous_server.models import architecture, dtypes
+from hartonomous_server.blas import numpy
+from hartonomous_server.db import interrupts, query
+from hartonomous_server.models import architecture, assembly, dtypes
 from hartonomous_server.models import tokenizer as tokenizers
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small
@@ -31,8 +34,27 @@ def finish(db: Any, model_id: int) -> None:
     if row["tokenizer"] is None:
         raise errors.TokenizerInvalid("model has no tokenizer", hint="pass it to hartonomous.model_begin")
     tokenizers.check(json.loads(row["tokenizer"]), files)
+    _record(db, model_id, digests, shapes, row)
+
+
+def rehash(db: Any, model_id: int, tensor: str) -> None:
+    """Records the hash of a tensor that has changed and the state hash that follows; refuses one that is not finite."""
+    known = query(db, "select model_tensor_id, name, dtype, shape, byte_length, content_hash from hartonomous.model_tensor"
+                      " where model_id = $1", ("bigint", model_id))
+    shapes = {row["name"]: (row["dtype"], tuple(row["shape"])) for row in known}
+    digests = {row["name"]: row["content_hash"] for row in known}
+    (changed,) = (row for row in known if row["name"] == tensor)
+    data = tensor_bytes(db, changed["model_tensor_id"], 0, changed["byte_length"])
+    if not numpy().isfinite(dtypes.to_float32(data, *shapes[tensor])).all():
+        raise errors.TensorMismatch(f"tensor {tensor} would have elements that are not finite in {changed['dtype']}")
+    digests[tensor] = hashlib.sha256(data).digest()
+    sql = "select config, tokenizer from hartonomous.model where model_id = $1"
+    _record(db, model_id, digests, shapes, query(db, sql, ("bigint", model_id))[0])
+
+
+def _record(db: Any, model_id: int, digests: dict[str, bytes], shapes: dict[str, tuple[str, Any]], files: Any) -> None:
     state = hashlib.sha256()
-    for part in (row["config"], row["tokenizer"]):
+    for part in (files["config"], files["tokenizer"] or ""):
         state.update(hashlib.sha256(part.encode()).digest())
     for name in sorted(digests):
         dtype, shape = shapes[name]
@@ -44,16 +66,22 @@ def finish(db: Any, model_id: int) -> None:
 def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, bytes]]:
     """dtype and shape, and SHA-256, of every tensor of a model, read as a stream."""
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
-    hashes: dict[str, Any] = {}
-    for tile in tiles(db, model_id):
-        shapes[tile["name"]] = tile["dtype"], tuple(tile["shape"])
-        hashes.setdefault(tile["name"], hashlib.sha256()).update(tile["data"] or b"")
-    return shapes, {name: digest.digest() for name, digest in hashes.items()}
+    hashes: dict[str, bytes] = {}
+    for name, rows in groupby(parts(db, model_id), itemgetter("name")):
+        digest = hashlib.sha256()
+        for row in rows:
+            shapes[name] = row["dtype"], tuple(row["shape"])
+            if not row["plain"]:
+                digest.update(_sum(db, row, rows))
+            else:
+                digest.update(row["data"] or b"")
+        hashes[name] = digest.digest()
+    return shapes, hashes
 
 
-def tiles(db: Any, model_id: int) -> Any:
-    """Rows (name, dtype, shape, start, data) of a model's tiles, tensor by tensor, a few at a time."""
-    plan = db.prepare("select name, dtype, shape, start, data from hartonomous._tensor_tiles($1)", ["bigint"])
+def parts(db: Any, model_id: int) -> Any:
+    """What the tensors of a model are the sum of, as rows of _tensor_parts, a few at a time."""
+    plan = db.prepare("select * from hartonomous._tensor_parts($1)", ["bigint"])
     cursor = db.cursor(plan, [model_id])
     while rows := cursor.fetch(TILES_A_FETCH):
         yield from rows
@@ -62,13 +90,41 @@ def tiles(db: Any, model_id: int) -> Any:
 
 def tensors(db: Any, model_id: int) -> dict[str, Any]:
     """Every tensor of a model as a float32 array, each read into one buffer."""
-    buffers: dict[str, bytearray] = {}
-    described: dict[str, tuple[str, Any]] = {}
-    for tile in tiles(db, model_id):
-        name = tile["name"]
-        if name not in buffers:
-            described[name] = tile["dtype"], tile["shape"]
-            buffers[name] = bytearray(dtypes.byte_length(*described[name]))
-        if tile["data"]:
-            buffers[name][tile["start"] : tile["start"] + len(tile["data"])] = tile["data"]
-    return {name: dtypes.to_float32(buffer, *described[name]) for name, buffer in buffers.items()}
+    found: dict[str, Any] = {}
+    for name, rows in groupby(parts(db, model_id), itemgetter("name")):
+        first = next(rows)
+        if not first["plain"]:
+            buffer = _sum(db, first, rows)
+        else:
+            buffer = bytearray(dtypes.byte_length(first["dtype"], first["shape"]))
+            for row in chain([first], rows):
+                if row["data"]:
+                    buffer[row["start"] : row["start"] + len(row["data"])] = row["data"]
+        found[name] = dtypes.to_float32(buffer, first["dtype"], first["shape"])
+    return found
+
+
+def _sum(db: Any, first: Any, rows: Any) -> bytes:
+    found = [assembly.Part(row["start"], row["data"], row["coefficient"], row["rank"]) for row in chain([first], rows)]
+    return assembly.assemble(first["dtype"], first["shape"], found, slice(None), interrupts(db))
+
+
+def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int) -> bytes:
+    """Bytes of a tensor from start until there; of its tiles only those that lie in these rows are read."""
+    sql = "select dtype, shape from hartonomous.model_tensor where model_tensor_id = $1"
+    described = query(db, sql, ("bigint", model_tensor_id))[0]
+    row_bytes = dtypes.byte_length(described["dtype"], assembly.grid(described["shape"])[1:])
+    if start >= until:
+        return b""
+    rows = slice(start // row_bytes, -(-until // row_bytes))
+    found = query(
+        db,
+        "select c.start, a.data, c.coefficient, c.rank from hartonomous.tensor_atom_coefficient as c"
+        " join hartonomous.tensor_atom as a using (tensor_atom_id)"
+        " where c.model_tensor_id = $1 and (c.ordinal > 0 or c.start < $3 and c.start + c.byte_length > $2)"
+        " order by c.ordinal, c.start",
+        ("bigint", model_tensor_id), ("bigint", rows.start * row_bytes), ("bigint", rows.stop * row_bytes),
+    )
+    whole = [assembly.Part(row["start"], row["data"], row["coefficient"], row["rank"]) for row in found]
+    data = assembly.assemble(described["dtype"], described["shape"], whole, rows, interrupts(db))
+    return data[start - rows.start * row_bytes : until - rows.start * row_bytes]
