@@ -43,9 +43,7 @@ def fill(client, connection, server, model, pages, dsn):
     cli.run(dsn, "models", "ingest", tiny_model.write(model.parent / "passing", seed=7))
     client.model_deploy("passing", 0.25)
     client.model_drop("passing")  # leaves its weights in the history, and the split
-    delta = "pooler.dense.weight", np.full(32, 0.125), np.full(32, 0.5), 1  # binary fractions: the sum is exact
-    client.tensor_delta_add("tiny", *delta)
-    client.tensor_delta_add("tiny", *delta[:3], -1)
+    client.tensor_delta_add("tiny", "pooler.dense.weight", np.zeros(32), np.ones(32), 1)
     cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/")
     client.ingest_document("manual/sql-end.html", "<h1>END</h1><p>What it was is gone.</p>", "html")  # retires passages
     client.embed_artifacts(client.embedding_pending(batch=1000))

@@ -39,8 +39,11 @@ def finish(db: Any, model_id: int) -> None:
 
 def rehash(db: Any, model_id: int, tensor: str) -> None:
     """Records the hash of a tensor that has changed and the state hash that follows; refuses one that is not finite."""
-    known = query(db, "select model_tensor_id, name, dtype, shape, byte_length, content_hash from hartonomous.model_tensor"
-                      " where model_id = $1", ("bigint", model_id))
+    known = query(
+        db,
+        "select model_tensor_id, name, dtype, shape, byte_length, content_hash from hartonomous.model_tensor"
+        " where model_id = $1", ("bigint", model_id),
+    )
     shapes = {row["name"]: (row["dtype"], tuple(row["shape"])) for row in known}
     digests = {row["name"]: row["content_hash"] for row in known}
     (changed,) = (row for row in known if row["name"] == tensor)
@@ -68,13 +71,12 @@ def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     hashes: dict[str, bytes] = {}
     for name, rows in groupby(parts(db, model_id), itemgetter("name")):
+        first = next(rows)
+        shapes[name] = first["dtype"], tuple(first["shape"])
+        whole = chain([first], rows)
         digest = hashlib.sha256()
-        for row in rows:
-            shapes[name] = row["dtype"], tuple(row["shape"])
-            if not row["plain"]:
-                digest.update(_sum(db, row, rows))
-            else:
-                digest.update(row["data"] or b"")
+        for data in (row["data"] or b"" for row in whole) if first["plain"] else [_sum(db, first, whole)]:
+            digest.update(data)
         hashes[name] = digest.digest()
     return shapes, hashes
 
@@ -93,20 +95,21 @@ def tensors(db: Any, model_id: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, rows in groupby(parts(db, model_id), itemgetter("name")):
         first = next(rows)
-        if not first["plain"]:
-            buffer = _sum(db, first, rows)
-        else:
+        whole = chain([first], rows)
+        if first["plain"]:
             buffer = bytearray(dtypes.byte_length(first["dtype"], first["shape"]))
-            for row in chain([first], rows):
+            for row in whole:
                 if row["data"]:
                     buffer[row["start"] : row["start"] + len(row["data"])] = row["data"]
+        else:
+            buffer = bytearray(_sum(db, first, whole))
         found[name] = dtypes.to_float32(buffer, first["dtype"], first["shape"])
     return found
 
 
-def _sum(db: Any, first: Any, rows: Any) -> bytes:
-    found = [assembly.Part(row["start"], row["data"], row["coefficient"], row["rank"]) for row in chain([first], rows)]
-    return assembly.assemble(first["dtype"], first["shape"], found, slice(None), interrupts(db))
+def _sum(db: Any, tensor: Any, rows: Any, part: slice = slice(None)) -> bytes:
+    found = [assembly.Part(row["start"], row["data"], row["coefficient"], row["rank"]) for row in rows if row["data"]]
+    return assembly.assemble(tensor["dtype"], tensor["shape"], found, part, interrupts(db))
 
 
 def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int) -> bytes:
@@ -125,6 +128,5 @@ def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int) -> bytes
         " order by c.ordinal, c.start",
         ("bigint", model_tensor_id), ("bigint", rows.start * row_bytes), ("bigint", rows.stop * row_bytes),
     )
-    whole = [assembly.Part(row["start"], row["data"], row["coefficient"], row["rank"]) for row in found]
-    data = assembly.assemble(described["dtype"], described["shape"], whole, rows, interrupts(db))
+    data = _sum(db, described, found, rows)
     return data[start - rows.start * row_bytes : until - rows.start * row_bytes]
