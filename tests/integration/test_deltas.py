@@ -80,7 +80,7 @@ def test_history_keeps_the_weights_before(tiny, dsn):
 def test_rounded_once_to_the_stored_dtype(client, connection, dtype):
     """The tiny model with one matrix in another dtype."""
     files = tiny_model.files()
-    config = {"config": files["config.json"], "pooling": files["1_Pooling/config.json"], "modules": files["modules.json"]}
+    config = {"config": files["config.json"], "pooling": files["1_Pooling/config.json"]}
     model_id = client.model_begin(f"typed-{dtype}", "BertModel", config, {"tokenizer": files["tokenizer.json"]})
     name, dense = "pooler.dense.weight", None
     for tensor, array in tiny_model.tensors().items():

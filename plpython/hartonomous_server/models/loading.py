@@ -71,9 +71,8 @@ def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     hashes: dict[str, bytes] = {}
     for name, rows in groupby(parts(db, model_id), itemgetter("name")):
-        first = next(rows)
+        first, whole = _peek(rows)
         shapes[name] = first["dtype"], tuple(first["shape"])
-        whole = chain([first], rows)
         digest = hashlib.sha256()
         for data in (row["data"] or b"" for row in whole) if first["plain"] else [_sum(db, first, whole)]:
             digest.update(data)
@@ -94,8 +93,7 @@ def tensors(db: Any, model_id: int) -> dict[str, Any]:
     """Every tensor of a model as a float32 array, each read into one buffer."""
     found: dict[str, Any] = {}
     for name, rows in groupby(parts(db, model_id), itemgetter("name")):
-        first = next(rows)
-        whole = chain([first], rows)
+        first, whole = _peek(rows)
         if first["plain"]:
             buffer = bytearray(dtypes.byte_length(first["dtype"], first["shape"]))
             for row in whole:
@@ -105,6 +103,11 @@ def tensors(db: Any, model_id: int) -> dict[str, Any]:
             buffer = bytearray(_sum(db, first, whole))
         found[name] = dtypes.to_float32(buffer, first["dtype"], first["shape"])
     return found
+
+
+def _peek(rows: Any) -> tuple[Any, Any]:
+    first = next(rows)
+    return first, chain([first], rows)
 
 
 def _sum(db: Any, tensor: Any, rows: Any, part: slice = slice(None)) -> bytes:
