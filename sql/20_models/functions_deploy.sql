@@ -115,7 +115,7 @@ declare
 begin
     perform from hartonomous.model as m where m.model_id = target for update;
     if exists (select from hartonomous.model_deployment as d where d.tenant_id = tenant and target in (d.model_id, d.candidate_id)) then
-        raise exception 'model % is deployed', quote_literal(model) using errcode = '55006',
+        raise exception 'model % is deployed', quote_literal(model) using errcode = '55000',
             hint = 'deploy another one first with hartonomous.model_deploy, or go back with hartonomous.model_rollback';
     end if;
     update hartonomous.model as m set status = 'archived' where m.model_id = target and m.status <> 'loading';
@@ -125,7 +125,7 @@ begin
 end
 $$;
 comment on function hartonomous.model_archive(text) is
-'Takes a model out of use: it is not run any more, while its weights and stored embeddings stay and can be read. model_deploy brings it back. Errors: ZH020 no such model, ZH022 not finished, 55006 it is deployed.';
+'Takes a model out of use: it is not run any more, while its weights and stored embeddings stay and can be read. model_deploy brings it back. Errors: ZH020 no such model, ZH022 not finished, 55000 it is deployed.';
 
 create or replace function hartonomous.model_rollback(kind text default 'embedding') returns text
 language plpgsql volatile parallel unsafe security definer

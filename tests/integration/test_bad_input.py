@@ -132,7 +132,7 @@ CASES = [
     ("hartonomous.model_deploy('unfinished')", "ZH022", "still being loaded"),
     ("hartonomous.model_deploy(null)", "ZH020", "no model NULL"),
     ("hartonomous.model_deploy('tiny', -1)", "22023", "share is -1"),
-    ("hartonomous.model_archive('tiny')", "55006", "deployed"),
+    ("hartonomous.model_archive('tiny')", "55000", "deployed"),
     ("hartonomous.model_archive('unfinished')", "ZH022", "still being loaded"),
     ("hartonomous.model_rollback('nonsense')", "ZH020", "no earlier deployment of kind 'nonsense'"),
     ("hartonomous.tensor_delta_add('tiny', 'pooler.dense.weight', '{1}', '{1}', 1)", "ZH023", "32 rows and 32 columns"),

@@ -65,7 +65,7 @@ select is_empty($$select i from generate_series(1, 100) as i, (select tenant_id 
                 'equal requests get the same model, and who names one gets that');
 set local role ann;
 select is(hartonomous.model_files(null) ->> 'version', '1', 'what is no request keeps to the deployed model');
-select throws_ok($$select hartonomous.model_archive('tiny@2')$$, '55006', null, 'a candidate is not archived');
+select throws_ok($$select hartonomous.model_archive('tiny@2')$$, '55000', null, 'a candidate is not archived');
 select throws_ok($$select hartonomous.model_archive('unfinished')$$, 'ZH022');
 select throws_ok($$select hartonomous.model_archive(null)$$, 'ZH020');
 select lives_ok($$select hartonomous.model_drop('tiny@1')$$, 'the deployed model can be dropped');
