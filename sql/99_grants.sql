@@ -90,7 +90,7 @@ declare
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_archive', 'model_rollback',
         'model_drop', 'tensor_delta_add',
-        'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge',
+        'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge', 'atom_explode',
         'secret_put', 'secret_get', 'secret_list', 'secret_drop',
         'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error', 'semantics_extract'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',

@@ -125,6 +125,15 @@ $$;
 comment on function hartonomous._atom_get(bigint[], bigint[], bigint[]) is
 'Bytes of atoms as they are stored (packed: as a block, which may be a frame), or for composites the geometry of their children as EWKB and where each ends; all NULL for a missing atom.';
 
+create or replace function hartonomous._atom_reference_fold_defer() returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select pg_advisory_xact_lock_shared(hashtextextended('hartonomous references of atoms', 0));
+end;
+comment on function hartonomous._atom_reference_fold_defer() is
+'Lets nobody add up references until the transaction ends: for whoever changes atoms that are there, so that the collector never waits for an atom.';
+
 create or replace function hartonomous._atom_reference_fold() returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$

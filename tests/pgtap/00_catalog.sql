@@ -137,7 +137,7 @@ select set_eq(
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
           'ingest_abort', 'ingest_begin', 'ingest_commit', 'ingest_missing', 'ingest_part', 'upload_expire',
-          'artifact_purge', 'atom_collect_garbage', 'atom_verify',
+          'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', 'semantics_extract', 'semantics_pending',
           'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',

@@ -33,7 +33,7 @@ NO_VALUES = {
     "version", "current_tenant", "authenticate", "authenticate_jwt", "server_check", "embedding_pending", "model_list",
     "model_storage", "tensor_missing", "ingest", "ingest_many", "ingest_text", "ingest_document", "artifact_delete",
     "artifact_restore", "artifact_purge", "ingest_begin", "ingest_part", "ingest_missing", "ingest_commit",
-    "ingest_abort", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
+    "ingest_abort", "atom_explode", "embed_artifacts", "model_begin", "tensor_put", "model_commit", "model_deploy", "model_drop",
     "secret_put", "secret_list", "secret_drop",
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",

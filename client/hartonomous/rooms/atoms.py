@@ -104,6 +104,9 @@ class Atoms(Caller):
     def artifact_purge(self, artifact_id: int) -> None:
         self._run("artifact_purge", {"artifact_id": artifact_id})
 
+    def atom_explode(self, artifact_id: int) -> int:
+        return self._value("atom_explode", {"artifact_id": artifact_id})
+
     def atom_collect_garbage(self, batch: int | None = None) -> int:
         return self._value("atom_collect_garbage", {}, batch=batch)
 

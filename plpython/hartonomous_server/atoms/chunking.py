@@ -45,7 +45,7 @@ def _doubled(sums: np.ndarray, *spans: int) -> np.ndarray:
     return sums
 
 
-def _candidates(data: bytes | memoryview) -> tuple[list[int], list[int]]:
+def _candidates(data: bytes | memoryview, grain: int) -> tuple[list[int], list[int]]:
     """Ends of chunks that are allowed before and after NORMAL; the former are among the latter."""
     np = numpy()
     whole = np.frombuffer(data, np.uint8)
@@ -53,18 +53,19 @@ def _candidates(data: bytes | memoryview) -> tuple[list[int], list[int]]:
     for at in range(0, len(whole), SEGMENT):
         before = min(at, WINDOW - 1)
         found = hashes(whole[at - before : at + SEGMENT])[before:]
-        ends = np.flatnonzero(found < 1 << (32 - EASY_BITS))
-        easy.append(ends + (at + 1))
-        hard.append(ends[found[ends] < 1 << (32 - HARD_BITS)] + (at + 1))
+        found = found[grain - 1 :: grain]
+        ends = np.flatnonzero(found < grain << (32 - EASY_BITS))
+        easy.append(grain * (ends + 1) + at)
+        hard.append(grain * (ends[found[ends] < grain << (32 - HARD_BITS)] + 1) + at)
     return np.concatenate(hard).tolist(), np.concatenate(easy).tolist()
 
 
-def ends(data: bytes | memoryview, final: bool = True) -> Iterator[int]:
-    """Where the chunks of data end. Not final: only those that stay whatever follows."""
+def ends(data: bytes | memoryview, final: bool = True, grain: int = 1) -> Iterator[int]:
+    """Where the chunks of data end: at multiples of grain, a power of two. Not final: only those that stay whatever follows."""
     if len(data) <= MIN:
         yield from [len(data)] if final and data else []
         return
-    hard, easy = _candidates(data)
+    hard, easy = _candidates(data, grain)
     start = 0
     while start < len(data) if final else start + MAX <= len(data):
         end = min(_next(hard, start + MIN), start + MAX)
@@ -82,13 +83,13 @@ def _next(positions: list[int], least: int) -> int:
 class Cutter:
     """Chunks of bytes that arrive in parts: the same chunks whatever the parts."""
 
-    def __init__(self) -> None:
-        self._tail = b""
+    def __init__(self, grain: int = 1) -> None:
+        self._tail, self._grain = b"", grain
 
     def feed(self, data: bytes | memoryview, final: bool = False) -> Iterator[memoryview]:
         whole, start = self._tail + data if self._tail else data, 0
         view = memoryview(whole)
-        for end in ends(whole, final):
+        for end in ends(whole, final, self._grain):
             yield view[start:end]
             start = end
         self._tail = bytes(view[start:])

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import block, identity, tree
+from hartonomous_server.atoms import block, identity, locality, tree
 from hartonomous_server.atoms.chunking import MIN
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
@@ -17,7 +17,6 @@ from hartonomous_server.db import interrupts, query
 if TYPE_CHECKING:
     import numpy as np
 
-LEAF_BYTES = 64
 WINDOW_BYTES = 256 << 20  # chunks of so much content are put in the order of their keys
 CALL_BYTES, CALL_ATOMS = 8 << 20, 10_000  # what one call of _atom_put takes
 READ_ATOMS = 256  # what one query reads: 2 MiB, at most 16
@@ -33,13 +32,13 @@ class Count:
     shared: int = 0  # references to atoms that were there
 
 
-def plan(db: Any, contents: Sequence[bytes], hashes: Sequence[bytes]) -> list[tree.Node]:
+def plan(db: Any, modality: int, contents: Sequence[bytes], hashes: Sequence[bytes]) -> list[tree.Node]:
     """Trees of contents."""
-    cancel = interrupts(db)
+    cancel, features = interrupts(db), locality.features(contents, modality)
     return [
-        tree.Node(0, len(content), digest, content[: tree.HEAD].ljust(tree.HEAD, b"\0"))
-        if len(content) <= MIN else tree.build(content, digest, cancel)
-        for content, digest in zip(contents, hashes, strict=True)
+        tree.Node(0, len(content), digest, features[8 * i : 8 * i + 8])
+        if len(content) <= MIN else tree.build(content, modality, digest, cancel)
+        for i, (content, digest) in enumerate(zip(contents, hashes, strict=True))
     ]  # fmt: skip
 
 
@@ -75,16 +74,13 @@ def _put_composites(db: Any, tenant: int, modality: int, references: Sequence[tu
         first.setdefault(node.digest, (source, node))
         refs[node.digest] = refs.get(node.digest, 0) + 1
     nodes = list(first.values())
-    places = identity.places(b"".join(first), b"".join(node.head for _, node in nodes),
-                             [node.end - node.start for _, node in nodes], modality, tenant)
+    places = identity.places(b"".join(first), b"".join(node.feature for _, node in nodes), modality, tenant)
     h = identity.keys_of(places)
     new = []
     for some in _slices(_key_order(h), [len(node.ends) * 64 for _, node in nodes]):
         batch = [nodes[i][1] for i in some]
         ends = ["{" + ",".join(str(end - node.start) for end in node.ends) + "}" for node in batch]
-        lengths = [[end - start for start, end in zip(node.starts(), node.ends, strict=True)] for node in batch]
-        geoms = [identity.to_ewkb(identity.places(node.digests, node.heads, length, modality, tenant))
-                 for node, length in zip(batch, lengths, strict=True)]
+        geoms = [identity.to_ewkb(identity.places(node.digests, node.features, modality, tenant)) for node in batch]
         made = _insert(db, tenant, modality, b"".join(node.digest for node in batch), h[some], geoms, None, ends,
                        [refs[node.digest] for node in batch], count)
         new += [nodes[some[i]] for i in made]
@@ -93,19 +89,19 @@ def _put_composites(db: Any, tenant: int, modality: int, references: Sequence[tu
 
 @dataclass
 class _Chunks:
-    """References to chunks: n sources, starts and ends, and of each SHA-256 and first bytes, packed."""
+    """References to chunks: n sources, starts and ends, and of each SHA-256 and features, packed."""
 
     sources: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
     digests: bytes
-    heads: bytes
+    features: bytes
 
 
 def _windows(single: Sequence[tuple[int, tree.Node]], parents: Sequence[tuple[int, tree.Node]]) -> Iterator[_Chunks]:
     """The chunks that are roots and those that parents name."""
     np = numpy()
-    rows = [(source, [node.start], [node.end], node.digest, node.head) for source, node in single]
+    rows = [(source, [node.start], [node.end], node.digest, node.feature) for source, node in single]
     size = 0
     for source, node in parents:
         starts, ends = np.array(node.starts()), np.array(node.ends)
@@ -113,7 +109,7 @@ def _windows(single: Sequence[tuple[int, tree.Node]], parents: Sequence[tuple[in
         rows.append((
             source, starts[chunks].tolist(), ends[chunks].tolist(),
             b"".join(node.digests[32 * i : 32 * i + 32] for i in chunks.tolist()),
-            b"".join(node.heads[tree.HEAD * i : tree.HEAD * (i + 1)] for i in chunks.tolist()),
+            b"".join(node.features[8 * i : 8 * i + 8] for i in chunks.tolist()),
         ))  # fmt: skip
         size += node.end - node.start
         if size >= WINDOW_BYTES:
@@ -125,9 +121,9 @@ def _windows(single: Sequence[tuple[int, tree.Node]], parents: Sequence[tuple[in
 
 def _pack(rows: Sequence[tuple[int, list[int], list[int], bytes, bytes]]) -> _Chunks:
     np = numpy()
-    sources, starts, ends, digests, heads = zip(*rows, strict=True)
+    sources, starts, ends, digests, features = zip(*rows, strict=True)
     return _Chunks(np.repeat(sources, [len(some) for some in starts]), np.array([at for some in starts for at in some]),
-                   np.array([at for some in ends for at in some]), b"".join(digests), b"".join(heads))
+                   np.array([at for some in ends for at in some]), b"".join(digests), b"".join(features))
 
 
 def _put_chunks(db: Any, tenant: int, modality: int, chunks: _Chunks, fetch: Fetch, count: Count) -> None:
@@ -135,13 +131,23 @@ def _put_chunks(db: Any, tenant: int, modality: int, chunks: _Chunks, fetch: Fet
     digests = np.frombuffer(chunks.digests, "V32")
     _, first, refs = np.unique(np.frombuffer(chunks.digests, "S32"), return_index=True, return_counts=True)
     sources, starts, ends, digests = chunks.sources[first], chunks.starts[first], chunks.ends[first], digests[first]
-    heads = np.frombuffer(chunks.heads, f"V{tree.HEAD}")[first].tobytes()
-    places = identity.places(digests.tobytes(), heads, ends - starts, modality, tenant)
+    features = np.frombuffer(chunks.features, "V8")[first].tobytes()
+    places = identity.places(digests.tobytes(), features, modality, tenant)
     h = identity.keys_of(places)
     for some in _slices(_key_order(h), (ends - starts).tolist()):
         pieces = fetch(sources[some].tolist(), starts[some].tolist(), ends[some].tolist())
         _insert(db, tenant, modality, digests[some].tobytes(), h[some], identity.to_ewkb_each(places[some]), pieces,
                 None, refs[some].tolist(), count)
+
+
+def put_leaves(db: Any, tenant: int, modality: int, leaves: Sequence[bytes], digests: bytes, places: np.ndarray,
+               refs: np.ndarray) -> None:
+    """Stores different leaves and counts references to them."""
+    np = numpy()
+    h, hashes = identity.keys_of(places), np.frombuffer(digests, "V32")
+    for some in _slices(_key_order(h), [len(leaf) for leaf in leaves]):
+        _insert(db, tenant, modality, hashes[some].tobytes(), h[some], identity.to_ewkb_each(places[some]),
+                [leaves[i] for i in some], None, refs[some].tolist(), Count())
 
 
 def _key_order(h: np.ndarray) -> list[int]:
@@ -166,7 +172,7 @@ def _insert(db: Any, tenant: int, modality: int, digests: bytes, h: np.ndarray, 
     """Inserts atoms or adds references; returns which are new. pieces: of chunks; ends: of composites."""
     data, stops, leaves = None, None, None
     if pieces is not None:
-        leaves = [len(piece) <= LEAF_BYTES for piece in pieces]
+        leaves = [len(piece) <= locality.LEAF_BYTES for piece in pieces]
         pieces = [piece if leaf else block.pack(piece) for piece, leaf in zip(pieces, leaves, strict=True)]
         data, stops = b"".join(pieces), list(accumulate(map(len, pieces)))
     made = query(
@@ -226,6 +232,11 @@ def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator
             if verify and hashlib.sha256(data).digest() != row["content_hash"]:
                 raise errors.AtomMissing(f"bytes of atom {span.place} do not hash to {row['content_hash'].hex()}")
             yield data[span.low : span.high]
+
+
+def sizes(row: Any) -> list[int]:
+    """Bytes of each of a composite's children."""
+    return [end - start for start, end in zip([0, *row["ends"]], row["ends"], strict=False)]
 
 
 def children(row: Any, low: int = 0, high: int = WHOLE) -> list[Span]:

@@ -1,7 +1,6 @@
 """Structured deterministic identity: an atom's place follows from its modality, its bytes and, if private, its tenant.
 
-x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits locality: in x
-      the first 29 bits of the content (common prefixes are near), in y its length on a log scale (a float32's bits).
+x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits locality (see locality).
 z, m: 31 bits each of SHA-256 of the content, mixed with the tenant unless the tenant is 0 (public, portable).
 """
 
@@ -13,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hartonomous_server.atoms import hilbert
+from hartonomous_server.atoms import hilbert, locality
 from hartonomous_server.blas import numpy
 
 if TYPE_CHECKING:
     import numpy as np
 
-FEATURE_BITS = 29
 COLLECTION_ZM, POINT_ZM = 7 | 0xC0000000, 1 | 0xC0000000  # EWKB type codes with Z and M flags
 
 
@@ -35,27 +33,19 @@ class Identities:
 def identify(contents: Sequence[bytes], modality: int, tenant: int) -> Identities:
     """Identities of contents of one modality (0 .. 15) for a tenant."""
     hashes = [hashlib.sha256(content).digest() for content in contents]
-    heads = b"".join(content[:4].ljust(4, b"\0") for content in contents)
-    xyzm = places(b"".join(hashes), heads, [len(content) for content in contents], modality, tenant)
+    xyzm = places(b"".join(hashes), locality.features(contents, modality), modality, tenant)
     return Identities(hashes, xyzm, keys_of(xyzm))
 
 
-def places(hashes: bytes, heads: bytes, lengths: Sequence[int], modality: int, tenant: int) -> np.ndarray:
-    """Places (n, 4) of contents: their SHA-256 and first 4 bytes (short ones filled up with zeros), each in a row."""
+def places(hashes: bytes, features: bytes, modality: int, tenant: int) -> np.ndarray:
+    """Places (n, 4) of contents: their SHA-256 and features, each in a row."""
     np = numpy()
     if tenant:
         mixed = (hashes[at : at + 32] for at in range(0, len(hashes), 32))
         hashes = b"".join(hashlib.sha256(struct.pack(">i", tenant) + one).digest() for one in mixed)
-    zone_x, zone_y = hilbert.decode(np.array([modality]), order=2)
-    prefix = np.frombuffer(heads, ">u4").astype(np.int64)
-    length = np.array(lengths, "<f4").view("<u4").astype(np.int64)
-    digest = np.frombuffer(hashes, ">u4").reshape(-1, 8).astype(np.int64)
-    xyzm = np.empty((len(lengths), 4), np.int64)
-    xyzm[:, 0] = (zone_x << FEATURE_BITS) | (prefix >> 3)
-    xyzm[:, 1] = (zone_y << FEATURE_BITS) | (length >> 2)
-    xyzm[:, 2] = digest[:, 0] >> 1
-    xyzm[:, 3] = digest[:, 1] >> 1
-    return xyzm
+    zone = np.array(hilbert.decode(np.array([modality]), order=2)).T << locality.FEATURE_BITS
+    digest = np.frombuffer(hashes, ">u4").reshape(-1, 8)[:, :2].astype(np.int64)
+    return np.hstack([zone | np.frombuffer(features, "<u4").reshape(-1, 2).astype(np.int64), digest >> 1])
 
 
 def keys_of(xyzm: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
 def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str | None, metadata: str,
                 fetch: content.Fetch) -> int:
     """Artifact id of a content of which the tree is known and fetch reads pieces."""
-    xyzm = identity.places(root.digest, root.head, [root.end], modality, tenant)
+    xyzm = identity.places(root.digest, root.feature, modality, tenant)
     ids = identity.Identities([root.digest], xyzm, identity.keys_of(xyzm))
     stored = _put(db, tenant, modality, None, ids, [root.end], [None], lambda new: [root], fetch)
     _found(db, tenant, stored, [uri], [metadata])
@@ -91,7 +91,7 @@ def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: S
     ids = identity.identify(contents, modality, tenant)
     return _put(
         db, tenant, modality, subtype, ids, [len(item) for item in contents], texts,
-        lambda new: content.plan(db, [contents[i] for i in new], [ids.hashes[i] for i in new]),
+        lambda new: content.plan(db, modality, [contents[i] for i in new], [ids.hashes[i] for i in new]),
         lambda sources, starts, ends: list(map(_part, (contents[i] for i in sources), starts, ends)),
     )  # fmt: skip
 

@@ -13,26 +13,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hartonomous_server.atoms import locality
 from hartonomous_server.atoms.chunking import Cutter
 
 FANOUT_BITS = 5
 MIN_CHILDREN, MAX_CHILDREN = 8, 256
 PART_BYTES = 64 << 20  # of content that is there as a whole
-HEAD = 4  # bytes of content that its place depends on
 
 
 @dataclass(slots=True)
 class Node:
-    """Content from start to end. Of each child its end, SHA-256 and first bytes; nodes: those that are composites."""
+    """Content from start to end. Of each child its end, SHA-256 and features; nodes: those that are composites."""
 
     start: int
     end: int
     digest: bytes
-    head: bytes
+    feature: bytes
     height: int = 0  # 0: a chunk
     ends: array[int] = field(default_factory=lambda: array("q"))
     digests: bytes = b""
-    heads: bytes = b""
+    features: bytes = b""
     nodes: list[Node] = field(default_factory=list)
 
     def starts(self) -> array[int]:
@@ -40,13 +40,14 @@ class Node:
 
 
 class Builder:
-    """The tree of content that is fed in parts; holds one part and 70 bytes a chunk.
+    """The tree of content that is fed in parts; holds one part and 80 bytes a chunk.
 
     Who has the whole content gives a function to hash bytes start to end of it: faster than each level's running hash.
     """
 
-    def __init__(self, sha256: Callable[[int, int], bytes] | None = None) -> None:
-        self._cutter = Cutter()
+    def __init__(self, modality: int, sha256: Callable[[int, int], bytes] | None = None) -> None:
+        self._modality = modality
+        self._cutter = Cutter(locality.grain(modality))
         self._size = 0
         self._sha256 = sha256
         self._whole = hashlib.sha256()
@@ -61,13 +62,13 @@ class Builder:
                 for running in (self._whole, *self._hashes):
                     if running is not None:
                         running.update(chunk)
-            self._add(0, Node(start, self._size, digest, bytes(chunk[:HEAD]).ljust(HEAD, b"\0")))
+            self._add(0, Node(start, self._size, digest, locality.feature(chunk, self._modality)))
 
     def finish(self) -> Node:
         """The root, after everything was fed."""
         self.feed(b"", final=True)
         if not self._size:
-            return Node(0, 0, self._whole.digest(), bytes(HEAD))
+            return Node(0, 0, self._whole.digest(), locality.feature(b"", self._modality))
         level = 0
         while level < len(self._groups) - 1 or len(self._groups[level]) > 1:
             self._close(level)
@@ -97,14 +98,16 @@ def _join(group: list[Node], sha256: Callable[[int, int], bytes]) -> Node:
     if len(group) == 1:
         return group[0]
     start, end = group[0].start, group[-1].end
+    feature = locality.longer(int.from_bytes(group[0].feature[:4], "little"), end - start)
     return Node(
-        start, end, sha256(start, end), group[0].head, 1 + max(node.height for node in group),
+        start, end, sha256(start, end), feature, 1 + max(node.height for node in group),
         array("q", [node.end for node in group]), b"".join(node.digest for node in group),
-        b"".join(node.head for node in group), [node for node in group if node.height],
+        b"".join(node.feature for node in group), [node for node in group if node.height],
     )  # fmt: skip
 
 
-def build(content: bytes, digest: bytes | None = None, pause: Callable[[], Any] = lambda: None) -> Node:
+def build(content: bytes, modality: int = 0, digest: bytes | None = None,
+          pause: Callable[[], Any] = lambda: None) -> Node:
     """digest: its SHA-256, when that is known; pause is called now and then."""
     view = memoryview(content)
 
@@ -112,7 +115,7 @@ def build(content: bytes, digest: bytes | None = None, pause: Callable[[], Any] 
         known = digest if end - start == len(view) else None
         return known or hashlib.sha256(view[start:end]).digest()
 
-    builder = Builder(sha256)
+    builder = Builder(modality, sha256)
     for at in range(0, len(view), PART_BYTES):
         builder.feed(view[at : at + PART_BYTES])
         pause()

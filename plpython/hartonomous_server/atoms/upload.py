@@ -15,7 +15,7 @@ from hartonomous_server.db import query
 def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, metadata: str,
            sha256: bytes | None) -> int:
     """Artifact id of the content that the parts of an upload make, which follow each other."""
-    root = _tree(db, upload)
+    root = _tree(db, modality, upload)
     if sha256 is not None and root.digest != sha256:
         raise errors.UploadIncomplete(
             f"the parts have the SHA-256 {root.digest.hex()}, expected {sha256.hex()}",
@@ -31,8 +31,8 @@ def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, me
     return ingest.ingest_tree(db, tenant, modality, root, uri, metadata, fetch)
 
 
-def _tree(db: Any, upload: int) -> tree.Node:
-    builder, at = tree.Builder(), 0
+def _tree(db: Any, modality: int, upload: int) -> tree.Node:
+    builder, at = tree.Builder(modality), 0
     sql = "select data from hartonomous.upload_part where upload_id = $1 and start = $2"
     while rows := query(db, sql, ("bigint", upload), ("bigint", at)):
         builder.feed(rows[0]["data"])

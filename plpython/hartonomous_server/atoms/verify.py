@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.atoms import block, content, identity, tree
+from hartonomous_server.atoms import block, content, identity, locality
 from hartonomous_server.db import query
 
 PAGE_ATOMS = 256  # in memory at once
@@ -34,13 +34,14 @@ def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
     try:
         for piece in content.read_spans(db, below) if below else [block.data(row)]:
             digest.update(piece)
-            head, size = head or piece[: tree.HEAD], size + len(piece)
+            head, size = head if len(head) > locality.LEAF_BYTES else head + piece[:256], size + len(piece)
     except errors.AtomMissing as error:
         return str(error)
     if digest.digest() != row["content_hash"]:
         return f"bytes do not hash to {row['content_hash'].hex()}"
-    head = head.ljust(tree.HEAD, b"\0")
-    place = identity.places(row["content_hash"], head, [size], row["modality"], row["tenant_id"])
+    leaf = size <= locality.LEAF_BYTES
+    feature = locality.feature(head, row["modality"]) if leaf else locality.longer(locality.prefix(head), size)
+    place = identity.places(row["content_hash"], feature, row["modality"], row["tenant_id"])
     if tuple(identity.keys_of(place)[0].tolist()) != key:
         return "place is not that of its bytes"
     if below and _ends(db, below) != row["ends"]:
