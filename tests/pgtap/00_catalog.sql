@@ -40,7 +40,7 @@ select is_empty(
                     and c <> 'client_min_messages=error'  -- what it does is not for its caller
                     and (c <> 'jit=off' or proname <> all ('{search,search_vector}')))
         -- what they are given is in no plan
-        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_atom_put,ingest_many,ingest_part,ingest_commit}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
+        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_atom_put,ingest_many,ingest_part,ingest_commit,atom_explode}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
 select is_empty(
     $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)

@@ -4,7 +4,7 @@ import hashlib
 import random
 
 import pytest
-from hartonomous_server.atoms import chunking, tree
+from hartonomous_server.atoms import chunking, locality, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +63,17 @@ def test_a_chunk_ends_where_the_rule_says():
     assert list(chunking.ends(data)) == bound
 
 
+@pytest.mark.parametrize("grain", [1, 4])
+def test_samples_stay_whole(grain):
+    """As many chunks as ever, and after an edit of whole samples most stay."""
+    data = random.Random(3).randbytes(2_000_000)
+    ends = list(chunking.ends(data, grain=grain))
+    assert all(end % grain == 0 for end in ends[:-1])
+    assert 7000 < len(data) / len(ends) < 10_000
+    after = list(chunking.ends(data[:500_000] + bytes(400) + data[500_000:], grain=grain))
+    assert len({end - 400 for end in after} & set(ends)) > 0.7 * len(ends)
+
+
 def test_an_edit_changes_the_chunks_it_touches():
     chance = random.Random(3)
     before = chance.randbytes(4_000_000)
@@ -80,7 +91,7 @@ def test_an_edit_changes_the_chunks_it_touches():
 
 
 def fed(content, parts):
-    builder, start = tree.Builder(), 0
+    builder, start = tree.Builder(0), 0
     for end in sorted({min(part, len(content)) for part in parts}):
         builder.feed(content[start:end])
         start = end
@@ -90,14 +101,14 @@ def fed(content, parts):
 
 def check(node, content):
     assert node.digest == hashlib.sha256(content[node.start : node.end]).digest()
-    assert node.head == content[node.start : node.end][:4].ljust(4, b"\0")
+    assert node.feature == locality.feature(content[node.start : node.end], 0)
     if node.height:
         starts = list(node.starts())
         assert starts[0] == node.start and node.ends[-1] == node.end and 2 <= len(starts) <= tree.MAX_CHILDREN
         below = {child.start: child for child in node.nodes}
         for i, (start, end) in enumerate(zip(starts, node.ends, strict=True)):
             assert start < end and node.digests[32 * i :][:32] == hashlib.sha256(content[start:end]).digest()
-            assert node.heads[4 * i :][:4] == content[start:end][:4].ljust(4, b"\0")
+            assert node.features[8 * i :][:8] == locality.feature(content[start:end], 0)
             if child := below.pop(start, None):
                 assert child.end == end and child.height < node.height
         assert not below

@@ -1,0 +1,138 @@
+"""Blocks explode once, whoever else explodes, stores, purges or collects; counts and bytes stay right."""
+
+import random
+
+import hartonomous
+import psycopg
+import pytest
+import waiting
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sessions import meanwhile, together
+
+EXPLODE = "select hartonomous.atom_explode(%s)"
+MODALITIES = ["binary", "text", "code", "image", "audio", "sensor", "tensor"]
+
+
+@pytest.fixture
+def content():
+    chance = random.Random(1)
+    block = chance.randbytes(9_000)
+    return block + chance.randbytes(20_000) + block + bytes(10_000)
+
+
+@pytest.fixture
+def artifact(client, content):
+    artifact = client.ingest(content)
+    yield artifact
+    assert client.atom_verify() == []
+    assert client.content(artifact) == content
+    assert client.query("select count(*) from hartonomous.atom where block is not null").fetchone() == (0,)
+    leaves = client.atom_explode(artifact)
+    assert leaves >= len(content) / 64
+    client.artifact_delete(artifact)
+    client.artifact_purge(artifact)
+    while client.atom_collect_garbage():
+        pass
+    assert client.query("select count(*) from hartonomous.atom").fetchone() == (0,)
+    assert client.atom_verify() == []
+
+
+@pytest.fixture(scope="module")
+def session(dsn):
+    with hartonomous.connect(dsn) as opened:
+        yield opened
+
+
+@given(st.binary(max_size=300), st.integers(0, 9), st.integers(0, 9000), st.sampled_from(MODALITIES), st.data())
+@settings(deadline=None, max_examples=20)
+def test_any_bytes_stay_what_they_are(session, head, seed, size, modality, data):
+    content = head + random.Random(seed).randbytes(size)
+    artifact = session.ingest(content, modality)
+    leaves = session.atom_explode(artifact)
+    assert len(content) / 64 <= leaves <= len(content) + 1
+    assert session.content(artifact) == content
+    start, length = data.draw(st.integers(0, len(content) + 9)), data.draw(st.integers(0, len(content) + 9))
+    assert session.content_slice(artifact, start, length) == content[start : start + length]
+    assert session.atom_explode(artifact) == leaves
+    assert session.ingest(content) == artifact
+    assert session.atom_verify() == []
+    session.artifact_delete(artifact)
+    session.artifact_purge(artifact)
+    while session.atom_collect_garbage():
+        pass
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_two_explode_the_same(dsn, client, artifact, end):
+    with psycopg.connect(dsn) as first:
+        (leaves,) = first.execute(EXPLODE, [artifact]).fetchone()
+        with meanwhile(dsn, lambda other: other.atom_explode(artifact)) as second:
+            assert not second.done()
+            getattr(first, end)()
+            assert second.result(waiting.PATIENCE) == leaves
+
+
+def test_many_explode_common_blocks(dsn, client, artifact, content):
+    others = [client.ingest(content[at:]) for at in (5_000, 15_000)]
+    together(dsn, [lambda own, one=one: own.atom_explode(one) for one in [artifact, *others, artifact]])
+    assert [client.content(one) for one in others] == [content[5_000:], content[15_000:]]
+    for one in others:
+        client.artifact_delete(one)
+        client.artifact_purge(one)
+
+
+def test_who_stores_the_same_blocks_does_not_wait(dsn, client, artifact, content):
+    more = content + b"and more"
+    with psycopg.connect(dsn) as exploding:
+        exploding.execute(EXPLODE, [artifact])
+        stored = client.ingest(more)
+        exploding.commit()
+    assert client.content(stored) == more
+    client.atom_explode(stored)
+    client.artifact_delete(stored)
+    client.artifact_purge(stored)
+
+
+def test_who_stores_has_not_ended(dsn, client, artifact, content):
+    more = content + b"and more"
+    with psycopg.connect(dsn) as storing:
+        (stored,) = storing.execute("select hartonomous.ingest(%s)", [more]).fetchone()
+        client.atom_explode(artifact)
+        storing.commit()
+    assert client.content(stored) == more
+    client.atom_explode(stored)
+    client.artifact_delete(stored)
+    client.artifact_purge(stored)
+
+
+def test_the_collector_waits_and_holds_nothing(dsn, client, artifact):
+    with psycopg.connect(dsn) as exploding:
+        exploding.execute(EXPLODE, [artifact])
+        with meanwhile(dsn, lambda other: other.atom_collect_garbage()) as collecting:
+            assert not collecting.done()
+            exploding.execute(EXPLODE, [artifact])
+            exploding.commit()
+            assert collecting.result(waiting.PATIENCE) == 0
+
+
+def test_who_deletes_waits(dsn, client, artifact):
+    with psycopg.connect(dsn) as exploding:
+        exploding.execute(EXPLODE, [artifact])
+        with meanwhile(dsn, lambda other: other.artifact_delete(artifact)) as deleting:
+            assert not deleting.done()
+            exploding.commit()
+            deleting.result(waiting.PATIENCE)
+    client.artifact_restore(artifact)
+
+
+def test_one_that_is_deleted_meanwhile_is_not_there(dsn, client, artifact):
+    with psycopg.connect(dsn) as deleting:
+        deleting.execute("select hartonomous.artifact_delete(%s)", [artifact])
+        with meanwhile(dsn, lambda other: other.atom_explode(artifact)) as exploding:
+            assert not exploding.done()
+            deleting.commit()
+            with pytest.raises(hartonomous.errors.ArtifactNotFound):
+                exploding.result(waiting.PATIENCE)
+    client.artifact_restore(artifact)
+    client.atom_explode(artifact)
