@@ -34,7 +34,7 @@ declare
     tenant constant int := hartonomous._permit_read('content');
     target constant point := hartonomous._point(place);
     zone   constant smallint := case when atom_nearest.modality is not null then hartonomous._modality(atom_nearest.modality) end;
-    -- the ranges of modalities that there are: others hold nothing, and each partition costs
+    -- the ranges of modalities that there are: partitions for others hold nothing
     low    constant bigint := coalesce(zone, 0)::bigint << 58;
     high   constant bigint := (coalesce(zone, (select max(m.modality) from hartonomous.modality as m)) + 1)::bigint << 58;
 begin

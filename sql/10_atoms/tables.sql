@@ -41,13 +41,18 @@ create index atom_unreferenced on hartonomous.atom (h_xy, h_yz, h_zm) where ref_
 -- the Hilbert key keeps pages of many leaves of one place apart from those of another, h_zm puts leaves of one place in order
 create index atom_leaf_place on hartonomous.atom using gist (tenant_id, h_xy, hartonomous._leaf_point(geom), h_zm) where value is not null;
 
--- 16 ranges, one per modality: 256 cost 15 ms per nearest-neighbour query instead of 0.2
+-- ranges of keys, hartonomous.atom_partitions of them: four or more make a look-up by key take twice as long as one does
 do $$
+declare
+    parts constant int := coalesce(nullif(pg_catalog.current_setting('hartonomous.atom_partitions', true), ''), '1')::int;
+    width constant bigint := (1::bigint << 62) / greatest(parts, 1);
 begin
-    for part in 0..15 loop
+    if parts <> all (array[1, 2, 4, 8, 16, 32, 64, 128, 256]) then
+        raise exception 'hartonomous.atom_partitions is %, expected a power of two up to 256', parts using errcode = '22023';
+    end if;
+    for part in 0 .. parts - 1 loop
         execute pg_catalog.format('create table hartonomous.atom_p%s partition of hartonomous.atom for values from (%s) to (%s)',
-                                  pg_catalog.lpad(part::text, 3, '0'), part * (2::bigint ^ 58)::bigint,
-                                  (part + 1) * (2::numeric ^ 58)::numeric::bigint);
+                                  pg_catalog.lpad(part::text, 3, '0'), part * width, part * width + width);
         execute pg_catalog.format('select pg_catalog.pg_extension_config_dump(%L, %L)',
                                   'hartonomous.atom_p' || pg_catalog.lpad(part::text, 3, '0'), '');
     end loop;

@@ -17,7 +17,9 @@ begin atomic
         select v.name, v.expected, v.ok, v.hint from (values
             ('track_commit_timestamp', 'on', current_setting('track_commit_timestamp') = 'on',
              'alter system set track_commit_timestamp = on, then restart: as-of queries need commit times'),
-            ('max_locks_per_transaction', 'at least 64', current_setting('max_locks_per_transaction')::int >= 64,
+            ('max_locks_per_transaction', 'at least 64, and the partitions of atom',
+             current_setting('max_locks_per_transaction')::int
+                 >= greatest(64, (select count(*) from pg_inherits as i where i.inhparent = 'hartonomous.atom'::regclass)),
              'alter system set max_locks_per_transaction = 256, then restart'),
             ('maintenance_work_mem', 'at least 256MB', pg_size_bytes(current_setting('maintenance_work_mem')) >= 268435456,
              'alter system set maintenance_work_mem = ''512MB'', then reload: vector index builds need it'),

@@ -106,12 +106,11 @@ def scans(dsn, call, table):
     ]
 
 
-@pytest.mark.parametrize("modality, partitions", [(None, {0, 1}), ("text", {1})])
-def test_a_plan_reads_the_index_in_order_and_only_the_tenants_rows(dsn, modality, partitions):
+@pytest.mark.parametrize("modality", [None, "text"])
+def test_a_plan_reads_the_index_in_order_and_only_the_tenants_rows(dsn, modality):
     read = scans(dsn, f"select * from hartonomous.atom_nearest('POINT(9e8 2.7e8)', 10, {modality!r})"
                  .replace("None", "null"), "atom")  # fmt: skip
-    assert {int(node["Relation Name"][-3:]) for node in read} >= partitions
-    assert modality is None or len(read) == 1
+    assert len(read) == 1
     for node in read:
         assert node["Node Type"] == "Index Scan" and "leaf_point" in node["Index Name"]
         assert "tenant_id = " in node["Index Cond"] and "Filter" not in node and node["Order By"]
