@@ -35,12 +35,13 @@ class Server:
         with self.connect(database) as connection:
             connection.execute(SQL(statement).format(*map(Identifier, names)))
 
-    def create(self, database: str, template: str = "template1", extension: bool = False) -> None:
+    def create(self, database: str, template: str = "template1", extension: bool = False, partitions: int = 1) -> None:
         """Creates a database; with the extension it has tenant 1, for which the superuser acts, as `make up` does."""
         self.execute("create database {} template {}", database, template)
         if extension:
             with self.connect(database) as connection:
                 connection.execute("set client_min_messages = warning")
+                connection.execute(f"set hartonomous.atom_partitions = {partitions}")
                 connection.execute("create extension hartonomous cascade")
                 connection.execute("select hartonomous.tenant_create('default')")
                 connection.execute("select hartonomous.tenant_role_add(1, session_user)")

@@ -32,11 +32,14 @@ EXTENSIONS = {
 }
 
 _SETTINGS = """
-select name, ok, pg_catalog.current_setting(name), expected, hint from (values
+select name, ok, pg_catalog.current_setting(name), expected, hint from (
+    select greatest(64, 4 * count(*)) as least from pg_catalog.pg_inherits
+    where inhparent = pg_catalog.to_regclass('hartonomous.atom')
+) as l cross join lateral (values
     ('track_commit_timestamp', current_setting('track_commit_timestamp') = 'on', 'on',
      'alter system set track_commit_timestamp = on, then restart'),
-    ('max_locks_per_transaction', current_setting('max_locks_per_transaction')::int >= 64, 'at least 64',
-     'alter system set max_locks_per_transaction = 256, then restart'),
+    ('max_locks_per_transaction', current_setting('max_locks_per_transaction')::int >= l.least, 'at least ' || l.least,
+     'alter system set max_locks_per_transaction = ' || greatest(256, l.least) || ', then restart'),
     ('maintenance_work_mem', pg_size_bytes(current_setting('maintenance_work_mem')) >= 268435456, 'at least 256MB',
      'alter system set maintenance_work_mem = ''512MB'', then reload'),
     ('shared_buffers', pg_size_bytes(current_setting('shared_buffers')) >= 268435456, 'at least 256MB',

@@ -44,17 +44,19 @@ create index atom_leaf_place on hartonomous.atom using gist (tenant_id, h_xy, ha
 -- ranges of keys, hartonomous.atom_partitions of them: four or more make a look-up by key take twice as long as one does
 do $$
 declare
-    parts constant int := coalesce(nullif(pg_catalog.current_setting('hartonomous.atom_partitions', true), ''), '1')::int;
-    width constant bigint := (1::bigint << 62) / greatest(parts, 1);
+    asked constant text := coalesce(nullif(pg_catalog.current_setting('hartonomous.atom_partitions', true), ''), '1');
+    width numeric;
+    part  text;
 begin
-    if parts <> all (array[1, 2, 4, 8, 16, 32, 64, 128, 256]) then
-        raise exception 'hartonomous.atom_partitions is %, expected a power of two up to 256', parts using errcode = '22023';
+    if asked <> all ('{1,2,4,8,16,32,64,128,256}') then
+        raise exception 'hartonomous.atom_partitions is %, expected a power of two up to 256', pg_catalog.quote_literal(asked)
+            using errcode = '22023', hint = 'for example: set hartonomous.atom_partitions = 16; create extension hartonomous cascade';
     end if;
-    for part in 0 .. parts - 1 loop
-        execute pg_catalog.format('create table hartonomous.atom_p%s partition of hartonomous.atom for values from (%s) to (%s)',
-                                  pg_catalog.lpad(part::text, 3, '0'), part * width, part * width + width);
-        execute pg_catalog.format('select pg_catalog.pg_extension_config_dump(%L, %L)',
-                                  'hartonomous.atom_p' || pg_catalog.lpad(part::text, 3, '0'), '');
+    width := (1::bigint << 62) / asked::int;
+    for number in 0 .. asked::int - 1 loop
+        part := 'hartonomous.atom_p' || pg_catalog.lpad(number::text, 3, '0');
+        execute pg_catalog.format('create table %s partition of hartonomous.atom for values from (%s) to (%s)', part, number * width, (number + 1) * width);
+        execute pg_catalog.format('select pg_catalog.pg_extension_config_dump(%L, %L)', part, '');
     end loop;
 end
 $$;

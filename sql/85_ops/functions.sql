@@ -13,14 +13,14 @@ returns table (item text, ok boolean, found text, expected text, hint text)
 language sql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-    with setting (name, expected, ok, hint) as (
-        select v.name, v.expected, v.ok, v.hint from (values
+    with locks (least) as (  -- what reads all atoms locks each partition and its indexes
+        select greatest(64, 4 * count(*)) from pg_inherits as i where i.inhparent = 'hartonomous.atom'::regclass
+    ), setting (name, expected, ok, hint) as (
+        select v.name, v.expected, v.ok, v.hint from locks cross join lateral (values
             ('track_commit_timestamp', 'on', current_setting('track_commit_timestamp') = 'on',
              'alter system set track_commit_timestamp = on, then restart: as-of queries need commit times'),
-            ('max_locks_per_transaction', 'at least 64, and the partitions of atom',
-             current_setting('max_locks_per_transaction')::int
-                 >= greatest(64, (select count(*) from pg_inherits as i where i.inhparent = 'hartonomous.atom'::regclass)),
-             'alter system set max_locks_per_transaction = 256, then restart'),
+            ('max_locks_per_transaction', format('at least %s', locks.least), current_setting('max_locks_per_transaction')::int >= locks.least,
+             format('alter system set max_locks_per_transaction = %s, then restart', greatest(256, locks.least))),
             ('maintenance_work_mem', 'at least 256MB', pg_size_bytes(current_setting('maintenance_work_mem')) >= 268435456,
              'alter system set maintenance_work_mem = ''512MB'', then reload: vector index builds need it'),
             ('shared_buffers', 'at least 256MB', pg_size_bytes(current_setting('shared_buffers')) >= 268435456,

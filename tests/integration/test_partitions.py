@@ -1,52 +1,93 @@
-"""As many partitions of atoms as the installation asks for; everything works with each number, a restored dump too."""
+"""Another number of partitions: the same contents, the same state; a dump goes where there are as many."""
 
+import os
 import random
+import subprocess
 
 import hartonomous
 import psycopg
 import pytest
 import state
 from cluster import dump, restore
+from hartonomous.doctor import doctor
 
-CONTENTS = [b"leaf", *(random.Random(size).randbytes(size) for size in (5000, 300_000))]
-
-
-def install(server, name, partitions):
-    with server.connect(name, options=f"-c hartonomous.atom_partitions={partitions}") as connection:
-        connection.execute("set client_min_messages = warning; create extension hartonomous cascade")
-        connection.execute("select hartonomous.tenant_create('default'), hartonomous.tenant_role_add(1, session_user)")
+NAME = f"parts_{os.getpid()}"
+COUNT = "select count(*) from pg_inherits where inhparent = 'hartonomous.atom'::regclass"
+CONTENTS = [b"a leaf", random.Random(1).randbytes(5000), random.Random(2).randbytes(300_000)]
 
 
-def partitions(connection):
-    query = "select count(*) from pg_inherits where inhparent = 'hartonomous.atom'::regclass"
-    return connection.execute(query).fetchone()[0]
+def fill(dsn):
+    with hartonomous.connect(dsn) as client:
+        for modality in ("binary", "text", "tensor"):
+            ids = client.ingest_many([modality.encode() + content for content in CONTENTS], modality)
+            assert [client.content(one) for one in ids] == [modality.encode() + content for content in CONTENTS]
+            client.atom_explode(ids[1])
+            client.artifact_delete(ids[2])
+            client.artifact_purge(ids[2])
+        while client.atom_collect_garbage():
+            pass
+        assert client.atom_verify() == []
+    return ids
 
 
-def test_a_number_that_is_no_power_of_two_is_refused(server):
-    with server.database("partitions_wrong"):
-        for wrong in ("0", "3", "512", "-1"):
-            with pytest.raises(psycopg.errors.InvalidParameterValue, match="expected a power of two up to 256"):
-                install(server, "partitions_wrong", wrong)
+@pytest.fixture(scope="module")
+def many(server):
+    with server.database(NAME, extension=True, partitions=256) as dsn:
+        yield dsn
 
 
-def test_256_partitions_store_find_collect_and_come_back_from_a_dump(server, tmp_path):
-    with server.database("partitions_256") as dsn, server.database("partitions_restored") as restored:
-        install(server, "partitions_256", 256)
-        with hartonomous.connect(dsn) as client, psycopg.connect(dsn, autocommit=True) as connection:
-            assert partitions(connection) == 256
-            for modality in ("binary", "text", "tensor"):
-                for content in CONTENTS:
-                    named = content + modality.encode()
-                    assert client.content(client.ingest(named, modality)) == named
-            assert len(client.query("select * from hartonomous.atom_nearest('POINT(0 0)', 3)").fetchall()) == 3
-            gone = client.ingest(b"gone")
-            client.artifact_delete(gone)
-            client.artifact_purge(gone)
-            assert client.atom_collect_garbage() == 1
+def test_all_is_as_with_one(server, many):
+    ids = fill(many)
+    with server.database(f"{NAME}_few", extension=True) as few:
+        fill(few)
+        with psycopg.connect(many) as one, psycopg.connect(few) as other:
+            assert (one.execute(COUNT).fetchone(), other.execute(COUNT).fetchone()) == ((256,), (1,))
+            assert state.logical(one)["atom"] == state.logical(other)["atom"]
+            assert one.execute("select count(distinct tableoid) > 9 from hartonomous.atom").fetchone() == (True,)
+    with hartonomous.connect(many) as client:
+        assert client.content_slice(ids[1], 100, 9) == (b"tensor" + CONTENTS[1])[100:109]
+        nearest = "select count(*) from hartonomous.atom_nearest('POINT(0 0)'::geometry, 10, 'tensor')"
+        assert client.query(nearest).fetchone() == (10,)
+
+
+def test_a_dump_goes_where_there_are_as_many(server, many, tmp_path):
+    file = tmp_path / "dump"
+    dump(many, file)
+    with psycopg.connect(many) as source, server.database(f"{NAME}_again") as dsn:
+        with pytest.raises(subprocess.CalledProcessError):
+            restore(file, dsn)
+        server.drop(f"{NAME}_again")
+        server.create(f"{NAME}_again")
+        server.execute("alter database {} set hartonomous.atom_partitions = 256", f"{NAME}_again")
+        restore(file, dsn)
+        with psycopg.connect(dsn) as restored:
+            assert restored.execute(COUNT).fetchone() == (256,)
+            assert state.logical(restored) == state.logical(source)
+        with hartonomous.connect(dsn) as client:
             assert client.atom_verify() == []
-            before = state.exact(connection)
-        dump(dsn, tmp_path / "dump")
-        restore(tmp_path / "dump", f"{restored} options='-c hartonomous.atom_partitions=256'")
-        with psycopg.connect(restored, autocommit=True) as connection:
-            assert partitions(connection) == 256
-            assert state.exact(connection) == before
+
+
+def test_a_dump_by_the_root_goes_anywhere(server, many, tmp_path):
+    file = tmp_path / "dump"
+    subprocess.run(["pg_dump", "-Fc", "--load-via-partition-root", "-f", file, "-d", many], check=True)
+    with psycopg.connect(many) as source, server.database(f"{NAME}_fewer") as dsn:
+        restore(file, dsn)
+        with psycopg.connect(dsn) as restored:
+            assert restored.execute(COUNT).fetchone() == (1,)
+            assert state.logical(restored) == state.logical(source)
+
+
+@pytest.mark.parametrize("number", ["0", "3", "512", "many", "-16"])
+def test_other_numbers_are_refused(server, number):
+    with server.database(f"{NAME}_none") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"set hartonomous.atom_partitions = '{number}'")
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="expected a power of two up to 256"):
+            connection.execute("create extension hartonomous cascade")
+
+
+def test_more_partitions_ask_for_more_locks(many):
+    with hartonomous.connect(many) as client:
+        checks = {check.item: check for check in client.server_check()}
+    found = checks["max_locks_per_transaction"]
+    assert found.expected == "at least 1024" and found.ok == (int(found.found) >= 1024)
+    assert {check.item: check.expected for check in doctor(many)}["max_locks_per_transaction"] == "at least 1024"

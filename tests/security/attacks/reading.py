@@ -32,9 +32,9 @@ def every_table_directly(session: Session, victim: Victim) -> bool:
     return False
 
 
-@attack("grant select on hartonomous.atom_p001 to public; alter table hartonomous.atom_p001 disable row level security")
+@attack("grant select on hartonomous.atom_p000 to public; alter table hartonomous.atom_p000 disable row level security")
 def a_partition_beside_its_table(session: Session, victim: Victim) -> bool:
-    return victim.canary.encode().hex() in str(session.rows("select encode(value, 'hex') from hartonomous.atom_p001"))
+    return victim.canary.encode().hex() in str(session.rows("select encode(value, 'hex') from hartonomous.atom_p000"))
 
 
 @attack(UNGUARDED)
