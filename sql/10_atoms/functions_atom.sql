@@ -11,7 +11,7 @@ begin
 end
 $$;
 comment on function hartonomous.atom_identity(bytea, text, int) is
-'Place of content: coordinates x, y, z, m (31 bits each), the three Hilbert keys and the SHA-256. x and y place it by modality and by what it is: of content up to 64 bytes of audio mean and root mean square, of images mean and standard deviation, of sensor values and tensors mean and norm, of all else first bits and length; z and m by its hash. Tenant 0 gives portable identities; a tenant''s private content gets places of its own. NULL in gives NULL; 22023 for an unknown modality.';
+'Place of content: coordinates x, y, z, m (31 bits each), the three Hilbert keys and the SHA-256. x and y place it by modality and by what it is: of content up to 64 bytes of audio mean and root mean square, of images mean and standard deviation, of tensors mean and norm, of all else first bits and length; z and m by its hash. Tenant 0 gives portable identities; a tenant''s private content gets places of its own. NULL in gives NULL; 22023 for an unknown modality.';
 
 create or replace function hartonomous._atom_identity(
     content bytea, modality smallint, tenant_id int,

@@ -1,8 +1,10 @@
 """Blocks explode once, whoever else explodes, stores, purges or collects; counts and bytes stay right."""
 
+import io
 import random
 
 import hartonomous
+import numpy as np
 import psycopg
 import pytest
 import waiting
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from sessions import meanwhile, together
 
 EXPLODE = "select hartonomous.atom_explode(%s)"
-MODALITIES = ["binary", "text", "code", "image", "audio", "sensor", "tensor"]
+MODALITIES = ["binary", "text", "code"]
 
 
 @pytest.fixture
@@ -61,6 +63,19 @@ def test_any_bytes_stay_what_they_are(session, head, seed, size, modality, data)
     session.artifact_purge(artifact)
     while session.atom_collect_garbage():
         pass
+
+
+def test_samples_stay_whole(client):
+    """Leaves of a tensor are 16 numbers each, wherever its chunks end; x rises with their mean."""
+    file = io.BytesIO()
+    np.save(file, np.repeat(np.arange(-1, 1, 1 / 2000, "<f4"), 16))
+    artifact = client.ingest(file.getvalue(), "tensor")
+    client.atom_explode(artifact)
+    rows = client.query(
+        "select value, st_x(st_geometryn(geom, 1)) from hartonomous.atom where value is not null and modality = 8"
+    ).fetchall()
+    places = {np.frombuffer(value, "<f4").mean(): x for value, x in rows if len(set(np.frombuffer(value, "<f4"))) == 1}
+    assert len(places) > 3900 and [places[mean] for mean in sorted(places)] == sorted(places.values())
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])

@@ -5,7 +5,7 @@ a log scale (a float32's bits). Leaves, by modality:
 
 audio           int16 samples: x their mean, y their root mean square
 image           bytes: x their mean, y their standard deviation
-sensor, tensor  float32 values: x their mean, y their norm, each v as v / (1 + |v|)
+tensor          float32 values: x their mean, y their norm, each v as v / (1 + |v|)
 all others      as longer content
 
 All numbers are little-endian; what follows the last whole one is passed over, and so is what is not finite. Only sums
@@ -27,8 +27,9 @@ LEAF_BYTES = 64
 FEATURE_BITS = 29
 TOP = (1 << FEATURE_BITS) - 1
 HEAD = 4  # bytes of longer content that its features depend on
-TEXT, CODE, IMAGE, AUDIO, SENSOR, TENSOR = 1, 2, 3, 4, 6, 8
-GRAINS = {AUDIO: 4, SENSOR: 4, TENSOR: 4}  # chunks end at multiples of so many bytes, so that samples stay whole
+TEXT, CODE, IMAGE, AUDIO, SENSOR, GRAPH, TENSOR = 1, 2, 3, 4, 6, 7, 8
+LINES = (TEXT, CODE, SENSOR, GRAPH)  # what is written in lines
+GRAINS = {AUDIO: 4, TENSOR: 4}  # chunks end at multiples of so many bytes, so that samples stay whole
 
 
 def grain(modality: int) -> int:
@@ -112,12 +113,12 @@ def _bits(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.minimum(np.floor(np.stack([x, y], axis=1) * (TOP + 1)), TOP).astype("<u4")
 
 
-_LEAVES = {AUDIO: _samples, IMAGE: _pixels, SENSOR: _values, TENSOR: _values}
+_LEAVES = {AUDIO: _samples, IMAGE: _pixels, TENSOR: _values}
 
 
 def leaf_ends(block: bytes, modality: int) -> list[int]:
-    """Where the leaves of a block end: text and code after whole lines, else words, else characters, if any end."""
-    if modality not in (TEXT, CODE):
+    """Where the leaves of a block end: what has lines after as many as fit, else words, else characters, if any end."""
+    if modality not in LINES:
         return [*range(LEAF_BYTES, len(block), LEAF_BYTES), len(block)]
     ends, start = [], 0
     while len(block) - start > LEAF_BYTES:
