@@ -14,6 +14,7 @@ from typing import Any
 
 import atoms_content
 import atoms_geometry
+import atoms_leaves
 import atoms_lookup
 import atoms_releases
 import lib
@@ -35,7 +36,8 @@ class Place:
 PARTS: dict[str, Callable[[Place, psycopg.Connection[Any]], list[dict[str, Any]]]] = {
     "content": lambda place, connection: atoms_content.measure(connection),
     "releases": lambda place, connection: atoms_releases.measure(connection),
-    "look-up": lambda place, connection: atoms_lookup.measure(place.owner, place.dsn, ROLE, place.tenant),
+    "leaves": lambda place, connection: atoms_leaves.measure(place.owner, connection),
+    "look-up": lambda place, connection: look_up(place, connection),
     "geometry": lambda place, connection: atoms_geometry.measure(place.owner, place.tenant, connection),
 }
 
@@ -48,7 +50,7 @@ def main() -> None:
     print("machine:", ", ".join(f"{key} {value}" for key, value in machine.items()))
     rows = []
     for part in given.only.split(","):
-        with database() as place, psycopg.connect(place.dsn, autocommit=True) as connection:
+        with role(), database() as place, psycopg.connect(place.dsn, autocommit=True) as connection:
             found = PARTS[part](place, connection)
         print(f"\n{part}")
         lib.show(found)
@@ -63,25 +65,42 @@ def main() -> None:
 
 
 @contextmanager
-def database() -> Iterator[Place]:
-    """With a tenant, a role of it, and a schema for what does not belong to the extension."""
+def database(partitions: int = 1) -> Iterator[Place]:
+    """With a tenant, and a schema for what does not belong to the extension."""
+    name = f"{DATABASE}_{partitions}"
     with psycopg.connect(lib.dsn(), autocommit=True) as server:
-        server.execute(f"drop database if exists {DATABASE} with (force)")
-        server.execute(f"drop role if exists {ROLE}")
-        server.execute(f"create role {ROLE} in role hartonomous_writer")
-        server.execute(f"create database {DATABASE}")
-        dsn = make_conninfo(lib.dsn(), dbname=DATABASE)
+        server.execute(f"create database {name}")
+        dsn = make_conninfo(lib.dsn(), dbname=name)
         try:
             with psycopg.connect(dsn, autocommit=True) as connection:
                 connection.execute("set client_min_messages = warning")
+                connection.execute(f"set hartonomous.atom_partitions = {partitions}")
                 connection.execute("create extension hartonomous cascade")
                 tenant = connection.execute("select hartonomous.tenant_create('bench')").fetchone()[0]
                 connection.execute("select hartonomous.tenant_role_add(%s, %s)", [tenant, ROLE])
                 connection.execute(f"create schema plain authorization {ROLE}")
                 yield Place(connection, make_conninfo(dsn, options=f"-c role={ROLE}"), tenant)
         finally:
-            server.execute(f"drop database {DATABASE} with (force)")
+            server.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
+def role() -> Iterator[None]:
+    """The role of a tenant; databases of a run that was broken off go with what they hold of it."""
+    with psycopg.connect(lib.dsn(), autocommit=True) as server:
+        for (name,) in server.execute(f"select datname from pg_database where datname like '{DATABASE}%'").fetchall():
+            server.execute(f"drop database {name} with (force)")
+        server.execute(f"drop role if exists {ROLE}")
+        server.execute(f"create role {ROLE} in role hartonomous_writer")
+        try:
+            yield
+        finally:
             server.execute(f"drop role {ROLE}")
+
+
+def look_up(place: Place, _: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    with database(256) as parted:
+        return atoms_lookup.measure({"atoms": place, "256 partitions": parted}, ROLE)
 
 
 if __name__ == "__main__":

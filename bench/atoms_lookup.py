@@ -24,27 +24,35 @@ insert into hartonomous.atom (h_xy, h_yz, h_zm, tenant_id, modality, content_has
 select n % 9 * 288230376151711744 + n * 1315423911, n * 2654435761, n * 40503, {tenant}, n % 9, sha256(n::text::bytea),
        'GEOMETRYCOLLECTION ZM (POINT ZM (1 2 3 4))', sha256(n::text::bytea)
 from generate_series(1::bigint, {rows}) as n;
+grant select on hartonomous.atom to {role};
+vacuum analyze hartonomous.atom;
+"""
+RIVALS = """
 create table plain.protected (like hartonomous.atom);
 insert into plain.protected select * from hartonomous.atom;
 alter table plain.protected add primary key (h_xy, h_yz, h_zm);
 create table plain.bare (like plain.protected including indexes);
 insert into plain.bare select * from plain.protected;
 select hartonomous._tenant_protect('plain.protected', 'tenant_id');
-grant select on hartonomous.atom, plain.protected, plain.bare to {role};
-vacuum analyze hartonomous.atom, plain.protected, plain.bare;
+grant select on plain.protected, plain.bare to {role};
+vacuum analyze plain.protected, plain.bare;
 """
-TABLES = {"atoms": "hartonomous.atom", "plain, same policies": "plain.protected", "plain": "plain.bare"}
+PLAIN = {"plain, same policies": "plain.protected", "plain": "plain.bare"}
 
 
-def measure(owner: Any, dsn: str, role: str, tenant: int) -> list[dict[str, Any]]:
-    """Rounds of pgbench in which the tables take turns; dsn acts as the tenant's role, owner as a superuser."""
-    for statement in FILL.format(rows=ROWS, role=role, tenant=tenant).split(";\n"):
-        owner.execute(statement)
-    scripts = {name: KEYS.format(rows=ROWS, table=table) for name, table in TABLES.items()}
-    taken: dict[str, list[float]] = {name: [] for name in TABLES}
+def measure(places: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    """Rounds of pgbench in which the tables take turns, as the tenant's role; plain ones lie beside the first."""
+    for place in places.values():
+        execute(place.owner, FILL.format(rows=ROWS, role=role, tenant=place.tenant))
+    first = next(iter(places.values()))
+    execute(first.owner, RIVALS.format(role=role))
+    systems = {name: (place.dsn, "hartonomous.atom") for name, place in places.items()}
+    systems |= {name: (first.dsn, table) for name, table in PLAIN.items()}
+    taken: dict[str, list[float]] = {name: [] for name in systems}
     for _ in range(ROUNDS):
-        for name in random.sample(list(scripts), len(scripts)):
-            taken[name].append(pgbench(dsn, scripts[name]))
+        for name in random.sample(list(systems), len(systems)):
+            dsn, table = systems[name]
+            taken[name].append(pgbench(dsn, KEYS.format(rows=ROWS, table=table)))
 
     def ratios(base: str) -> dict[str, float]:
         return {name: statistics.median(a / b for a, b in zip(some, taken[base], strict=True))
@@ -55,6 +63,11 @@ def measure(owner: Any, dsn: str, role: str, tenant: int) -> list[dict[str, Any]
         row("to a plain table, same policies", "ratio", ratios("plain, same policies"), 2, most=1.1),
         row("to a plain table without policies", "ratio", ratios("plain"), 2),
     ]
+
+
+def execute(owner: Any, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        owner.execute(statement)
 
 
 def pgbench(dsn: str, script: str) -> float:

@@ -60,7 +60,8 @@ class Trial:
             self.over.set()
 
     def _stores(self, chance: random.Random) -> None:
-        verbs = [self._ingests] * 4 + [self._uploads] * 2 + [self._reads] * 2 + [self._removes] * 3 + [self._purges]
+        verbs = [self._ingests] * 4 + [self._uploads] * 2 + [self._reads] * 2 + [self._removes] * 3
+        verbs += [self._purges, self._explodes]
         with hartonomous.connect(self.dsn) as client:
             while not self.over.is_set():
                 verb = chance.choice(verbs)
@@ -120,6 +121,9 @@ class Trial:
 
     def _purges(self, client: Any, chance: random.Random) -> None:
         client.artifact_purge(self._some(client, chance, "is not null"))
+
+    def _explodes(self, client: Any, chance: random.Random) -> None:
+        client.atom_explode(self._some(client, chance, "is null"))
 
     def _some(self, client: Any, chance: random.Random, deleted: str) -> int:
         rows = client.query(f"select artifact_id from hartonomous.artifact where deleted_at {deleted}").fetchall()

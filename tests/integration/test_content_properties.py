@@ -72,6 +72,19 @@ def test_the_place_of_any_bytes_follows_from_its_coordinates(session, content, m
     assert all(0 <= coordinate < 2**31 for coordinate in found[4:8])
 
 
+@given(CONTENT, st.sampled_from(MODALITIES), st.data())
+@settings(deadline=None, max_examples=15)
+def test_exploded_bytes_come_back(session, content, modality, data):
+    content = content[:50_000]
+    artifact = session.ingest(content, modality)
+    leaves = session.atom_explode(artifact)
+    assert leaves >= (len(content) + 63) // 64
+    assert session.content(artifact) == content
+    start, length = data.draw(st.integers(0, len(content) + 9)), data.draw(st.integers(0, len(content) + 9))
+    assert session.content_slice(artifact, start, length) == content[start : start + length]
+    assert session.atom_explode(artifact) == leaves
+
+
 COORDINATE = st.one_of(st.integers(0, 2**31 - 1), st.integers(0, 31).map(lambda bits: 2**bits - 1))
 
 

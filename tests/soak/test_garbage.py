@@ -15,5 +15,5 @@ def test_everything_at_once(tmp_path):
         trial = garbage.Trial(server, "busy", SEED)
         trial.run(SECONDS, pause=7)
         print(dict(trial.done))
-        assert trial.done["killed"] and trial.done["collected"] and trial.done["_purges"]
+        assert trial.done["killed"] and trial.done["collected"] and trial.done["_purges"] and trial.done["_explodes"]
         trial.check()
