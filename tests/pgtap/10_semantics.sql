@@ -6,7 +6,7 @@ select plan(31);
 set local role ann;
 select hartonomous.ingest_text('Ada Lovelace was delighted with London on 5 June 1833.') as english,
        hartonomous.ingest_text('Der Zug nach Berlin fährt heute leider nicht, sagte Anna Schmidt.') as german,
-       hartonomous.ingest_text('12345') as digits, hartonomous.ingest('\x00', 'image') as picture,
+       hartonomous.ingest_text('12345') as digits, hartonomous.ingest('\x00') as bytes,
        hartonomous.ingest_text('deleted') as deleted \gset
 select hartonomous.artifact_delete(:deleted);
 create temp table mine as select unnest(array[:english, :german, :digits]::bigint[]) as id;
@@ -20,8 +20,8 @@ select throws_ok($$select hartonomous.semantics_pending(workers => 0)$$, '22023'
 reset role;
 update hartonomous.artifact set semantics = '{"format": "as decoded", "entities": "of before"}' where artifact_id = :english;
 set local role ann;
-select is(hartonomous.semantics_extract(array[:english, :german, :digits, :picture, :deleted]::bigint[]), 3::bigint);
-select is(hartonomous.semantics_extract(array[:english, :german, :digits, :picture, :deleted]::bigint[]), 0::bigint, 'once is enough');
+select is(hartonomous.semantics_extract(array[:english, :german, :digits, :bytes, :deleted]::bigint[]), 3::bigint);
+select is(hartonomous.semantics_extract(array[:english, :german, :digits, :bytes, :deleted]::bigint[]), 0::bigint, 'once is enough');
 select is(hartonomous.semantics_pending(), '{}');
 select is(hartonomous.semantics_extract('{}'), 0::bigint);
 select is(hartonomous.semantics_extract(null), 0::bigint);
@@ -35,7 +35,7 @@ select is((select array_agg(e ->> 'text' order by e ->> 'text') from hartonomous
            where artifact_id = :german), array['Anna Schmidt', 'Berlin']);
 select ok((select semantics ->> 'language' = 'de' and not semantics ? 'sentiment' from hartonomous.artifact where artifact_id = :german), 'sentiment is judged in English only');
 select is((select semantics from hartonomous.artifact where artifact_id = :digits), '{"entities": [], "extractor": "1"}');
-select is((select semantics from hartonomous.artifact where artifact_id = :picture), '{}', 'what has no text is passed over');
+select is((select semantics from hartonomous.artifact where artifact_id = :bytes), '{}', 'what has no text is passed over');
 select is((select semantics ->> 'language' from hartonomous.artifact_show(array[:german])), 'de', 'shown with the artifact');
 
 -- it is done again when the text comes later, or the extractor is another one

@@ -75,7 +75,8 @@ def test_features_are_what_they_say(content, modality):
 
 
 @pytest.mark.parametrize("modality, dtype, scale", [
-    (locality.AUDIO, "<i2", 3000), (locality.IMAGE, "u1", 30), (locality.TENSOR, "<f4", 10), (locality.TENSOR, "<f4", 0.05),
+    (locality.AUDIO, "<i2", 3000), (locality.IMAGE, "u1", 30), (locality.TENSOR, "<f4", 10),
+    (locality.TENSOR, "<f4", 0.05),
 ])  # fmt: skip
 def test_close_values_are_close(modality, dtype, scale):
     """Of 200 leaves, the nearest to one with a little noise is that one without, far more often than by chance."""
@@ -91,7 +92,8 @@ def test_close_values_are_close(modality, dtype, scale):
 
 def test_numbers_that_are_none_are_passed_over():
     clean = np.array([1.5, 2.5], "<f4").tobytes()
-    assert (xy(clean + np.array([np.nan, np.inf], "<f4").tobytes(), locality.TENSOR)[1] == xy(clean, locality.TENSOR)[1])
+    none = np.array([np.nan, np.inf], "<f4").tobytes()
+    assert xy(clean + none, locality.TENSOR)[1] == xy(clean, locality.TENSOR)[1]
     assert (xy(clean + b"\x7f", locality.TENSOR) == xy(clean, locality.TENSOR)).all()
     assert (xy(b"\1\0\xff", locality.AUDIO) == xy(b"\1\0", locality.AUDIO)).all()
     huge = np.full(16, np.finfo("f4").max, "<f4")

@@ -61,7 +61,7 @@ def _candidates(data: bytes | memoryview, grain: int) -> tuple[list[int], list[i
 
 
 def ends(data: bytes | memoryview, final: bool = True, grain: int = 1) -> Iterator[int]:
-    """Where the chunks of data end: at multiples of grain, a power of two. Not final: only those that stay whatever follows."""
+    """Where chunks of data end: at multiples of grain, a power of two. Not final: those that stay whatever follows."""
     if len(data) <= MIN:
         yield from [len(data)] if final and data else []
         return

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hartonomous_server.atoms import content, identity, locality
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import query
-
-if TYPE_CHECKING:
-    import numpy as np
 
 WINDOW_BLOCKS = 512  # whose leaves are put in the order of their keys: 4 MiB
 
@@ -22,7 +19,7 @@ Place = tuple[int, int, int]
 def explode(db: Any, tenant: int, modality: int, root: Place) -> int:
     """Leaves that the atom at a place is made of afterwards, each as often as it stands there.
 
-    All blocks are locked first, in the order of their keys; one that another session has exploded by then is counted only.
+    All blocks are locked first, in the order of their keys; one that another session has exploded is counted only.
     """
     leaves, blocks = _walk(db, [root])
     places = sorted(blocks)

@@ -1,7 +1,7 @@
-"""What the modality decides: where chunks and leaves may end, and the two features by which close values get close places.
+"""What the modality decides: where chunks and leaves may end, and the features that give close values close places.
 
-Features are 29 bits each. Content longer than a leaf: x is its first 29 bits (common prefixes are near), y its length on
-a log scale (a float32's bits). Leaves, by modality:
+Features are 29 bits each. Content longer than a leaf: x is its first 29 bits (common prefixes are near), y its length
+on a log scale (a float32's bits). Leaves, by modality:
 
 audio           int16 samples: x their mean, y their root mean square
 image           bytes: x their mean, y their standard deviation

@@ -10,8 +10,8 @@ from hartonomous_server import blas
 Line = tuple[str, bool, str, str, str]
 
 LIBRARIES = (
-    "numpy", "tokenizers", "lxml", "markdown-it-py", "zstandard", "pillow", "soundfile", "av", "jsonschema", "py3langid",
-    "vaderSentiment", "probablepeople", "pycountry", "phonenumbers", "dateparser",
+    "numpy", "tokenizers", "lxml", "markdown-it-py", "zstandard", "pillow", "soundfile", "av", "jsonschema",
+    "py3langid", "vaderSentiment", "probablepeople", "pycountry", "phonenumbers", "dateparser",
 )  # fmt: skip
 SLOW_CORES = ("unknown", "Prescott", "Generic")
 
