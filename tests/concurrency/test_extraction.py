@@ -8,7 +8,7 @@ import pytest
 from hartonomous import extraction
 from sessions import together
 
-SESSIONS = 4
+SESSIONS = 3
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_who_is_at_it_is_passed_over(dsn, client, pending):
     with client.transaction():
         assert client.semantics_extract(pending[:10]) == 10
         with hartonomous.connect(dsn) as other:
-            other.query("set statement_timeout = '10s'")
+            other.query("set lock_timeout = '10s'")
             assert other.semantics_extract(pending[:10]) == 0
             assert other.semantics_extract(pending[5:15]) == 5
     assert not set(client.semantics_pending(batch=10_000)) & set(pending[:15])
@@ -39,7 +39,7 @@ def test_what_is_being_ingested_is_passed_over(dsn, client, connection, pending)
     with client.transaction():
         client.ingest_text(text, "another place")
         with hartonomous.connect(dsn) as other:
-            other.query("set statement_timeout = '10s'")
+            other.query("set lock_timeout = '10s'")
             assert other.semantics_extract(pending[:2]) == 1
     assert client.semantics_extract(pending[:2]) == 1
 
@@ -57,6 +57,6 @@ def test_overlapping_batches(dsn, connection, client, pending):
 
 
 def test_commands_side_by_side(dsn, client, pending):
-    results = together(dsn, [lambda session: extraction.extract(session, 2, 5).texts for _ in range(SESSIONS)])
+    results = together(dsn, [lambda session: extraction.extract(session, 1, 5).texts for _ in range(SESSIONS)])
     assert sum(results) == len(pending)
     assert client.semantics_pending() == []
