@@ -102,12 +102,14 @@ def test_many_explode_common_blocks(dsn, client, artifact, content):
         client.artifact_purge(one)
 
 
-def test_who_stores_the_same_blocks_does_not_wait(dsn, client, artifact, content):
+def test_who_stores_the_same_blocks_waits(dsn, client, artifact, content):
     more = content + b"and more"
     with psycopg.connect(dsn) as exploding:
         exploding.execute(EXPLODE, [artifact])
-        stored = client.ingest(more)
-        exploding.commit()
+        with meanwhile(dsn, lambda other: other.ingest(more)) as storing:
+            assert not storing.done()
+            exploding.commit()
+            stored = storing.result(waiting.PATIENCE)
     assert client.content(stored) == more
     client.atom_explode(stored)
     client.artifact_delete(stored)

@@ -29,7 +29,7 @@ PREVIOUS = "0.0.9"  # made up
 # What the made-up version has otherwise, as (file, text now, text then); DELTA changes tables and signatures.
 THEN = [
     ("extension.control", f"default_version = '{CURRENT}'", f"default_version = '{PREVIOUS}'"),
-    ("sql/10_atoms/tables.sql", "    semantics      jsonb not null default '{}',\n", ""),
+    ("sql/10_atoms/tables.sql", "    meta         jsonb,\n", ""),
     (
         "sql/01_boot/kernel.sql",
         "function hartonomous.version() returns text",
@@ -43,7 +43,7 @@ create or replace function hartonomous.gone() returns int language sql immutable
 comment on function hartonomous.gone() is 'Removed later.';
 """
 DELTA = """
-alter table hartonomous.artifact add column semantics jsonb not null default '{}';
+alter table hartonomous.atom add column meta jsonb;
 drop function hartonomous.version();
 drop function hartonomous.gone();
 revoke insert on all tables in schema hartonomous from hartonomous_reader;
@@ -141,7 +141,7 @@ def test_rows_survive_an_update_and_code_of_the_new_version_reads_them(server):
         with psycopg.connect(dsn, autocommit=True) as connection:
             assert connection.execute("select hartonomous.content(%s)", artifact).fetchone() == (b"kept",)
             assert connection.execute("select hartonomous.ingest_text('kept')").fetchone() == artifact
-            assert connection.execute("select semantics from hartonomous.artifact").fetchall() == [({},)]
+            assert connection.execute("select meta from hartonomous.atom").fetchall() == [(None,)]
             assert connection.execute("select hartonomous.version()").fetchone() == (CURRENT,)
             assert package_of(connection).endswith(f"/{CURRENT}/hartonomous_server/__init__.py")
 
@@ -179,9 +179,9 @@ def test_an_update_that_forgets_a_change_is_found(server, fresh):
     """The test itself: a database that lacks the delta differs."""
     with server.database("forgotten") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
         create(connection, CURRENT)
-        connection.execute("alter table hartonomous.artifact drop column semantics")
+        connection.execute("alter table hartonomous.atom drop column meta")
         difference = set(fresh) ^ set(snapshot(connection))
-        assert difference and all("semantics" in line for line in difference)
+        assert difference and all("meta" in line for line in difference)
 
 
 def test_an_existing_schema_is_refused(server):
