@@ -129,8 +129,8 @@ def check(full, dsn, target):
         assert client.spatial_summary() == []  # a dump leaves it out
         client.spatial_summary_refresh()
         assert {(row.modality, row.public) for row in client.spatial_summary()} >= {("text", False), ("text", True)}
-        near = client.query("select format('POINT(%s %s)', x, y) from hartonomous.artifact where artifact_id = %(a)s",
-                            {"a": fresh}).fetchone()  # fmt: skip
+        sql = "select concat('POINT(', x, ' ', y, ')') from hartonomous.artifact where artifact_id = %(a)s"
+        near = client.query(sql, {"a": fresh}).fetchone()
         assert client.atom_nearest(near[0], 1)[0].distance == 0
         client.metadata_index_add("title")  # a dump has that it was indexed, and no index
         assert [(index.field, index.built) for index in client.metadata_index_list()] == [("title", True)]

@@ -37,7 +37,10 @@ begin
     tenant_id := hartonomous._stash(null); scopes := '{read,write}';
 end $$;
 create or replace function hartonomous._context_bind(tenant_id int, key_id bigint, scopes text[]) returns int
-language sql volatile set search_path = pg_catalog, pg_temp return hartonomous._stash(tenant_id)"""
+language sql volatile set search_path = pg_catalog, pg_temp return hartonomous._stash(tenant_id);
+create or replace function hartonomous.current_tenant() returns int
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return coalesce((hartonomous._context()).tenant_id, hartonomous._role_tenant())"""
 
 MEMBER = "grant {victim} to {attacker}, {pool}"
 NO_MEMBER = "revoke {victim} from {attacker}, {pool}"

@@ -22,7 +22,8 @@ where p.pronamespace = 'hartonomous'::regnamespace and p.proname !~ '^_' and p.p
 # what an argument holds that names nothing
 PLAIN = {
     "text": "x", "name": "x", "bytea": b"x", "integer": 1, "smallint": 1, "bigint": 1, "real": 0.5, "boolean": True,
-    "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"], "integer[]": [1], "bigint[]": [1], "jsonb[]": ["{}"],
+    "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"],
+    "real[]": [0.5], "integer[]": [1], "bigint[]": [1], "jsonb[]": ["{}"],
     "vector": str([1.0] * 32), "geometry": "POINT(0 0)",
     "timestamp with time zone": "now", "interval": "1 s", "pg_snapshot": "1:1:",
 }  # fmt: skip
