@@ -146,7 +146,7 @@ def put_leaves(db: Any, tenant: int, modality: int, leaves: Sequence[bytes], dig
     np = numpy()
     h, hashes = identity.keys_of(places), np.frombuffer(digests, "V32")
     for some in _slices(_key_order(h), [len(leaf) for leaf in leaves]):
-        counts: list[int] = refs[some].tolist()
+        counts: Any = refs[some].tolist()
         _insert(db, tenant, modality, hashes[some].tobytes(), h[some], identity.to_ewkb_each(places[some]),
                 [leaves[i] for i in some], None, counts, Count())
 
