@@ -85,11 +85,12 @@ declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'atom_nearest', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
         'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
-        'metadata_schema_list', 'semantics_pending',
+        'metadata_schema_list', 'semantics_pending', 'evaluation_list', 'model_validate',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
         'embed_many', 'embed_artifacts', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy', 'model_archive', 'model_rollback',
-        'model_drop', 'tensor_delta_add',
+        'model_drop', 'tensor_delta_add', 'model_train_head', 'model_retrain', 'predict', 'predict_many',
+        'evaluation_put', 'evaluation_drop', 'model_student',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge', 'atom_explode',
         'secret_put', 'secret_get', 'secret_list', 'secret_drop',
         'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error', 'semantics_extract'];

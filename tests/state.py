@@ -81,6 +81,11 @@ LOGICAL = {
     "model": """
         select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status
         from hartonomous.model join model_name as n using (model_id)""",
+    "training_row": """
+        select m.model, n.artifact, label from hartonomous.training_row
+        join model_name as m using (model_id) join artifact_name as n using (artifact_id)""",
+    "evaluation": "select tenant_id, name, kind from hartonomous.evaluation",
+    "evaluation_item": "select tenant_id, name, ordinal, input, expected from hartonomous.evaluation_item",
     "model_deployment": """
         select d.tenant_id, kind, n.model, c.model as candidate, share
         from hartonomous.model_deployment as d join model_name as n using (model_id)

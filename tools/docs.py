@@ -77,6 +77,7 @@ REACTIONS = {
     "ModelIncomplete": "put the parts that `tensor_missing` lists, then commit again",
     "TensorMismatch": "file and architecture differ, or parts overlap: check the file, start over after `model_drop`",
     "ArchitectureUnsupported": "use a model of a supported architecture",
+    "EvaluationNotFound": "check the name: evaluation_list; evaluation_put stores one",
     "ModelCorrupt": "the configuration contradicts itself or lacks a key: get the model's files again",
     "TokenizerInvalid": "load the model with the tokenizer.json that belongs to it",
     "EmbeddingUnsupported": "use a model that embeds",

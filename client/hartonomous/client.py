@@ -15,6 +15,7 @@ from hartonomous import vectors
 from hartonomous._version import VERSION
 from hartonomous.errors import ExtensionMissing, FeatureNotYet, VersionMismatch, translated
 from hartonomous.rooms.atoms import Atoms
+from hartonomous.rooms.evaluation import Evaluation
 from hartonomous.rooms.inference import Inference
 from hartonomous.rooms.metadata import Metadata
 from hartonomous.rooms.models import Models
@@ -43,7 +44,9 @@ left join (select t.oid, t.typarray
 _DOCTOR = "hartonomous doctor lists what is missing"
 
 
-class Client(Tenants, Temporal, Atoms, Metadata, Shapes, Models, Inference, Search, Provenance, Privacy, Ops):
+class Client(
+    Tenants, Temporal, Atoms, Metadata, Shapes, Models, Inference, Search, Evaluation, Provenance, Privacy, Ops
+):
     """A connection to a database with the extension; not to be shared between threads, see `clone`.
 
     One method per SQL function, with its name and arguments. An optional argument that is None is left to the server's

@@ -324,6 +324,40 @@ class Student:
 
 
 @dataclass(frozen=True)
+class TrainedHead:
+    """A version of a head, how many rows it was fitted to, and what it gets right of rows held out."""
+
+    model_id: int
+    version: str
+    rows: int
+    quality: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class TextPrediction:
+    """item counts from 1."""
+
+    item: int
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class EvaluationInfo:
+    name: str
+    kind: str
+    items: int
+    created_at: datetime
+    tenant_id: int
+
+
+@dataclass(frozen=True)
 class Tenant:
     tenant_id: int
     name: str

@@ -165,6 +165,12 @@ class FilterInvalid(Error):
     sqlstate = "ZH041"
 
 
+class EvaluationNotFound(Error):
+    """no such evaluation set"""
+
+    sqlstate = "ZH045"
+
+
 class VersionMismatch(Error):
     """client, extension and server package have different versions"""
 

@@ -39,7 +39,7 @@ $$;
 comment on function hartonomous.model_commit(bigint) is
 'Finishes a model and returns its number of parameters; a tenant''s first model of a kind is deployed at once. Errors: ZH022 a tensor is incomplete or missing, ZH023 a tensor has another shape than the architecture, ZH030 the tokenizer cannot be used.';
 
-create or replace function hartonomous._model_ready(model_id bigint) returns bigint
+create or replace function hartonomous._model_ready(model_id bigint, deploy boolean default true) returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -52,14 +52,15 @@ begin
                       where t.model_id = m.model_id)
     where m.model_id = _model_ready.model_id
     returning m.* into target;
-    insert into hartonomous.model_deployment (tenant_id, kind, model_id) values (target.tenant_id, target.kind, target.model_id)
+    insert into hartonomous.model_deployment (tenant_id, kind, model_id)
+    select target.tenant_id, target.kind, target.model_id where _model_ready.deploy
     on conflict (tenant_id, kind) do nothing;
     perform hartonomous._model_node(target);
     return target.parameters;
 end
 $$;
-comment on function hartonomous._model_ready(bigint) is
-'Makes a complete model one that can be used, deploys it when it is the first of its kind, and returns its number of parameters.';
+comment on function hartonomous._model_ready(bigint, boolean) is
+'Makes a complete model one that can be used, deploys it when it may be and is the first of its kind, and returns its number of parameters.';
 
 create or replace function hartonomous._model_finish(model_id bigint) returns void
 language plpython3u volatile parallel unsafe
@@ -154,8 +155,10 @@ begin
     begin
         delete from hartonomous.model as m where m.model_id = target returning m.state_hash into state;
     exception when foreign_key_violation then
-        raise exception 'model % has made embeddings that are stored', quote_literal(model) using errcode = '23503',
-            hint = 'deploy another model with hartonomous.model_deploy and keep this one: its embeddings refer to it';
+        raise exception 'model % has made %', quote_literal(model),
+            case when exists (select from hartonomous.model as h where h.base_model_id = target) then 'embeddings that heads are fitted to'
+                 else 'embeddings that are stored' end
+            using errcode = '23503', hint = 'keep it: hartonomous.model_archive takes it out of use';
     end;
     -- nobody ever ran an unfinished model: it leaves no history
     delete from hartonomous.tensor_atom_coefficient_history as h where h.model_tensor_id = any (unfinished);

@@ -61,12 +61,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('model_write');
-    tile   constant int := 256 * 1024;
     total  constant bigint := hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype);
-    target bigint;
-    atoms  bytea[];
-    hashes bytea[];
-    held   bigint;
 begin
     if tensor is null or start is null or data is null or shape is null then
         raise exception 'tensor, shape, start and data must not be NULL' using errcode = '22004';
@@ -75,15 +70,32 @@ begin
             using errcode = 'ZH023', detail = format('dtype %s, shape %s', dtype, shape);
     end if;
     perform hartonomous._model_loading(tenant, tensor_put.model_id);
-    target := hartonomous._tensor_declare(tenant, tensor_put.model_id, tensor, dtype, shape, total);
+    perform hartonomous._tensor_store(tenant, tensor_put.model_id, tensor, dtype, shape, start, data);
+end
+$$;
+comment on function hartonomous.tensor_put(bigint, text, text, int[], bigint, bytea) is
+'Stores a part of a tensor of an unfinished model: little-endian bytes at byte offset start. Parts may come in any order and again. Errors: ZH023 dtype, shape or range do not fit, ZH020 no such model, ZH021 model is finished.';
 
+create or replace function hartonomous._tensor_store(
+    tenant int, model_id bigint, tensor text, dtype text, shape int[], start bigint, data bytea) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tile   constant int := 256 * 1024;
+    target constant bigint := hartonomous._tensor_declare(tenant, _tensor_store.model_id, tensor, dtype, shape,
+                                                          hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype));
+    atoms  bytea[];
+    hashes bytea[];
+    held   bigint;
+begin
     -- tiles end at multiples of the tile size within the tensor, whatever parts the caller sends
     -- who drops an atom that was found, before it is locked, makes it be put anew: then there is another round
-    select array_agg(distinct sha256(p.piece)) into hashes from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p;
+    select array_agg(distinct sha256(p.piece)) into hashes from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p;
     for round in 1 .. 10 loop
         insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
         select tenant, sha256(p.piece), p.piece
-        from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
+        from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p
         where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = sha256(p.piece))
         order by sha256(p.piece)
         on conflict (tenant_id, content_hash) do nothing;
@@ -95,24 +107,24 @@ begin
 
     insert into hartonomous.tensor_atom_coefficient (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length)
     select tenant, target, a.tensor_atom_id, p.start, octet_length(p.piece)
-    from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p
+    from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p
     join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = sha256(p.piece)
     order by p.start
     on conflict (model_tensor_id, ordinal, start) do nothing;
 
     select array_agg(a.content_hash order by c.start) into atoms
     from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
-    where c.model_tensor_id = target and c.start < tensor_put.start + octet_length(tensor_put.data)
-      and c.start + c.byte_length > tensor_put.start;
+    where c.model_tensor_id = target and c.start < _tensor_store.start + octet_length(_tensor_store.data)
+      and c.start + c.byte_length > _tensor_store.start;
     if atoms is distinct from (select array_agg(sha256(p.piece) order by p.start)
-                               from hartonomous._tiles(tensor_put.start, tensor_put.data, tile) as p) then
+                               from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p) then
         raise exception 'tensor "%": bytes % to % overlap a part already put', tensor, start, start + octet_length(data)
             using errcode = 'ZH023', hint = 'parts must not overlap; the same part again is fine. hartonomous.model_drop begins anew';
     end if;
 end
 $$;
-comment on function hartonomous.tensor_put(bigint, text, text, int[], bigint, bytea) is
-'Stores a part of a tensor of an unfinished model: little-endian bytes at byte offset start. Parts may come in any order and again. Errors: ZH023 dtype, shape or range do not fit, ZH020 no such model, ZH021 model is finished.';
+comment on function hartonomous._tensor_store(int, bigint, text, text, int[], bigint, bytea) is
+'tensor_put for a caller that has the model: stores bytes of a tensor that lie within it.';
 
 create or replace function hartonomous._tiles(start bigint, data bytea, tile int) returns table (start bigint, piece bytea)
 language sql immutable parallel safe

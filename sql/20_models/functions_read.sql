@@ -146,20 +146,27 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('model_read');
-    target constant bigint := hartonomous._model_id(tenant, model);
 begin
+    select s.* into raw_bytes, stored_bytes, shared_bytes from hartonomous._model_storage(hartonomous._model_id(tenant, model)) as s;
+end
+$$;
+comment on function hartonomous.model_storage(text) is
+'Bytes of a model''s tensors, bytes of the distinct tensor atoms they are stored as, and how many of those other models use too. ZH020 no such model.';
+
+create or replace function hartonomous._model_storage(
+    model_id bigint, out raw_bytes bigint, out stored_bytes bigint, out shared_bytes bigint)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
     with used as (
         select distinct c.tensor_atom_id from hartonomous.model_tensor as t
-        join hartonomous.tensor_atom_coefficient as c using (model_tensor_id) where t.model_id = target
+        join hartonomous.tensor_atom_coefficient as c using (model_tensor_id) where t.model_id = _model_storage.model_id
     )
     select sum(t.byte_length),
            (select sum(octet_length(a.data)) from used join hartonomous.tensor_atom as a using (tensor_atom_id)),
            (select coalesce(sum(octet_length(a.data)), 0) from used join hartonomous.tensor_atom as a using (tensor_atom_id)
             where exists (select from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as o using (model_tensor_id)
-                          where c.tensor_atom_id = a.tensor_atom_id and o.model_id <> target))
-    into raw_bytes, stored_bytes, shared_bytes
-    from hartonomous.model_tensor as t where t.model_id = target;
-end
-$$;
-comment on function hartonomous.model_storage(text) is
-'Bytes of a model''s tensors, bytes of the distinct tensor atoms they are stored as, and how many of those other models use too. ZH020 no such model.';
+                          where c.tensor_atom_id = a.tensor_atom_id and o.model_id <> _model_storage.model_id))
+    from hartonomous.model_tensor as t where t.model_id = _model_storage.model_id;
+end;
+comment on function hartonomous._model_storage(bigint) is 'model_storage by model id.';

@@ -11,13 +11,15 @@ create table hartonomous.model (
     max_tokens   int,
     parameters   bigint,
     state_hash   bytea,
+    base_model_id bigint references hartonomous.model,
     status       text not null default 'loading' check (status in ('loading', 'ready', 'archived')),
     created_at   timestamptz not null default now(),
     unique (tenant_id, name, version)
 );
 select hartonomous._opaque_ids('hartonomous.model', 'model_id');
+create index on hartonomous.model (base_model_id);
 comment on table hartonomous.model is
-'Models. kind: embedding; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
+'Models. kind: embedding, classification; base_model_id: the embedding model that a head is fitted to; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
 
 create table hartonomous.model_layer (
     model_layer_id bigint primary key,

@@ -47,6 +47,9 @@ def fill(client, connection, server, model, pages, dsn):
     cli.run(dsn, "ingest", pages, "--uri-prefix", "manual/")
     client.ingest_document("manual/sql-end.html", "<h1>END</h1><p>What it was is gone.</p>", "html")  # retires passages
     client.embed_artifacts(client.embedding_pending(batch=1000))
+    learnt = connection.execute("select artifact_id from hartonomous.atom_embedding order by 1 limit 20").fetchall()
+    client.model_train_head("head", [artifact_id for (artifact_id,) in learnt], ["a", "b"] * 10)
+    client.evaluation_put("questions", "retrieval", [QUESTION], ["manual/sql-commit.html"])
     large = os.urandom(200_000)
     client.ingest_many([b"", b"leaf", os.urandom(5000), large, bytes(130_000)], "binary")
     client.ingest(large + b"and more")  # shares chunks

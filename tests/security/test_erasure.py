@@ -43,7 +43,10 @@ def fill(client, folder, mark=""):
         client.ingest_text(f"{mark} {number}", f"uri:{mark}:{number}", {"note": mark})
     client.ingest(os.urandom(100_000) + mark.encode())
     client.artifact_delete(client.ingest_document("gone.md", f"# Gone\n\n{mark} is gone.", "markdown"))
-    client.embed_artifacts(client.embedding_pending(batch=20))
+    learnt = client.embedding_pending(batch=20)
+    client.embed_artifacts(learnt)
+    client.model_train_head(f"head{mark}", learnt, [f"a{mark}", f"b{mark}"] * 10, penalty=0.01)
+    client.evaluation_put(f"set{mark}", "classification", [f"a text {mark}"], [f"a{mark}"])
 
 
 def acme(server):

@@ -25,6 +25,7 @@ MASKED = {
 REFUSED = {
     "tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
     "image_pixels", "audio_samples", "sensor_samples", "text_lines",
+    "predict", "predict_many", "model_validate",
 }  # fmt: skip
 CALLERS_OWN = {
     "attention", "embed", "embed_many", "project", "tokenize", "atom_identity", "hilbert_encode", "hilbert_decode",
@@ -38,6 +39,7 @@ NO_VALUES = {
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",
     "model_archive", "model_rollback", "tensor_delta_add",
+    "model_train_head", "model_retrain", "model_student", "evaluation_put", "evaluation_list", "evaluation_drop",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security
 
@@ -160,6 +162,9 @@ def test_models(client, masked):
         lambda: client.query("select hartonomous.tensor('tiny', %(t)s)", {"t": tensor}),
         lambda: client.tensor_slice("tiny", tensor, 0, 4),
         lambda: client.model_files("tiny"),
+        lambda: client.predict("a text", "head"),
+        lambda: client.predict_many(["a text"], "head"),
+        lambda: client.model_validate("head", "head", "labels"),
     ):
         with pytest.raises(errors.NotPermitted, match="masked for this caller"):
             call()

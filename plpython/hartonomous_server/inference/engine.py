@@ -16,7 +16,7 @@ from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import batching, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models import loading, running
+from hartonomous_server.models import architecture, loading, running
 from hartonomous_server.models.architecture import BertConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 
@@ -100,12 +100,20 @@ def tokenizer(db: Any, model_id: int) -> Tokenizer:
     return _load(db, model_id, state_hash(db, model_id)).tokenizer
 
 
+def encoder(db: Any, model_id: int) -> Running | None:
+    """A model that can embed, loaded once per backend; None for any other."""
+    kind = query(db, "select kind from hartonomous.model where model_id = $1", ("bigint", model_id))[0]["kind"]
+    loaded = _load(db, model_id, state_hash(db, model_id)) if kind == "embedding" else None
+    return loaded if loaded is not None and architecture.pooling_modes(loaded.files) else None
+
+
 class Running:
     """A model from its running form."""
 
     def __init__(self, form: running.Form) -> None:
         self._form = form
-        self.tokenizer = Tokenizer.from_prepared(form.tokenizer, form.facts["files"])
+        self.files = form.facts["files"]
+        self.tokenizer = Tokenizer.from_prepared(form.tokenizer, self.files)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -142,6 +150,8 @@ def state_hash(db: Any, model_id: int) -> bytes:
 def _form(db: Any, model_id: int, state: bytes) -> running.Form:
     def make() -> running.Form:
         row = query(db, "select config, tokenizer from hartonomous.model where model_id = $1", ("bigint", model_id))[0]
+        if row["tokenizer"] is None:
+            raise errors.TokenizerInvalid("model has no tokenizer", hint="name one that reads texts")
         files = json.loads(row["config"])
         tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files)
         config = BertConfig.parse(files["config"])

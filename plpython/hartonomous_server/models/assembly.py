@@ -45,7 +45,7 @@ def assemble(
     start, stop, _ = rows.indices(height)
     total = np.zeros((stop - start, width), np.float32)
     pairs = [part for part in parts if _place_tile(part, dtype, total.reshape(-1), start * width)]
-    factors = [(part.coefficient, *_pairs(part, height, width, start, stop)) for part in pairs]
+    factors = _joined([(part.coefficient, *_pairs(part, height, width, start, stop)) for part in pairs])
     for at in range(0, stop - start, ROWS_A_STEP):
         step = slice(at, at + ROWS_A_STEP)
         exact = np.zeros(total[step].shape)
@@ -81,6 +81,17 @@ def _pairs(part: Part, height: int, width: int, start: int, stop: int) -> tuple[
         raise errors.TensorMismatch(f"{len(part.data)} bytes are no {part.rank} pairs of {height} and {width} elements")
     both = np.frombuffer(part.data, "<f4" if size == 4 else "<i2").reshape(part.rank, height + width)
     return both[:, start:stop], both[:, height:]
+
+
+def _joined(factors: list[tuple[float, Any, Any]]) -> list[tuple[float, Any, Any]]:
+    """Exact parts of one coefficient as one part: larger products, and exactness makes them equal."""
+    np = numpy()
+    exact: dict[float, list[tuple[Any, Any]]] = {}
+    for coefficient, u, v in factors:
+        if u.dtype != np.float32:
+            exact.setdefault(coefficient, []).append((u, v))
+    merged = [(c, *(np.concatenate(both) for both in zip(*pairs, strict=True))) for c, pairs in exact.items()]
+    return merged + [factor for factor in factors if factor[1].dtype == np.float32]
 
 
 def _add_pairs(total: np.ndarray, coefficient: Any, u: np.ndarray, v: np.ndarray) -> None:

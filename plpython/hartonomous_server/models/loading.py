@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
@@ -35,6 +36,13 @@ def finish(db: Any, model_id: int) -> None:
         raise errors.TokenizerInvalid("model has no tokenizer", hint="pass it to hartonomous.model_begin")
     tokenizers.check(json.loads(row["tokenizer"]), files)
     _record(db, model_id, digests, shapes, row)
+
+
+def seal(db: Any, model_id: int) -> None:
+    """Records tensor hashes and the state hash of a model that needs no check against an architecture."""
+    shapes, digests = hash_tensors(db, model_id)
+    sql = "select config, tokenizer from hartonomous.model where model_id = $1"
+    _record(db, model_id, digests, shapes, query(db, sql, ("bigint", model_id))[0])
 
 
 def rehash(db: Any, model_id: int, tensor: str) -> None:
@@ -91,7 +99,11 @@ def parts(db: Any, model_id: int) -> Any:
 
 def tensors(db: Any, model_id: int) -> dict[str, Any]:
     """Every tensor of a model as a float32 array, each read into one buffer."""
-    found: dict[str, Any] = {}
+    return {name: dtypes.to_float32(data, dtype, shape) for name, dtype, shape, data in stream(db, model_id)}
+
+
+def stream(db: Any, model_id: int) -> Iterator[tuple[str, str, list[int], bytearray]]:
+    """Name, dtype, shape and bytes of every tensor of a model, one after the other."""
     for name, rows in groupby(parts(db, model_id), itemgetter("name")):
         first, whole = _peek(rows)
         if first["plain"]:
@@ -101,8 +113,7 @@ def tensors(db: Any, model_id: int) -> dict[str, Any]:
                     buffer[row["start"] : row["start"] + len(row["data"])] = row["data"]
         else:
             buffer = bytearray(_sum(db, first, whole))
-        found[name] = dtypes.to_float32(buffer, first["dtype"], first["shape"])
-    return found
+        yield name, first["dtype"], first["shape"], buffer
 
 
 def _peek(rows: Any) -> tuple[Any, Any]:
