@@ -17,7 +17,8 @@ LEVEL = 0.95
 
 
 def retrieval(ranked: list[list[int]], wanted: list[int], k: int) -> dict[str, Array]:
-    """hit@k and nDCG@k of each question: ranked has, per result, which expected source it is (-1: none), wanted how many."""
+    """hit@k and nDCG@k of each question: ranked has, per result, which expected source it is
+    (-1: none), wanted how many there are."""
     hit, gain = np.zeros((2, len(ranked)))
     for item, found in enumerate(ranked):
         firsts = [at for at, source in enumerate(found[:k]) if source >= 0 and source not in found[:at]]
@@ -41,7 +42,7 @@ def classification(log_p: Array, expected: Array) -> dict[str, Array]:
 def compare(
     a: Mapping[str, Array], b: Mapping[str, Array], resamples: int, seed: int, check: Callable[[], Any]
 ) -> dict[str, Any]:
-    """For each metric the means, their difference b - a and its interval over items drawn again, both models on the same."""
+    """For each metric the means, their difference b - a and its interval over items drawn again, for both the same."""
     random = np.random.default_rng(seed)
     names = list(a)
     items = len(a[names[0]])

@@ -112,7 +112,8 @@ def _store(db: Any, tenant: int, model_id: int, head: Head) -> None:
     for name, array in ((WEIGHT, head.weight), (BIAS, head.bias)):
         query(
             db, "select hartonomous._tensor_store($1, $2, $3, 'F32', $4, 0, $5)", ("int", tenant),
-            ("bigint", model_id), ("text", name), ("int[]", list(array.shape)), ("bytea", array.astype("<f4").tobytes()),
+            ("bigint", model_id), ("text", name), ("int[]", list(array.shape)),
+            ("bytea", array.astype("<f4").tobytes()),
         )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def fit(x: Array, y: Array, classes: int, method: str, penalty: float, start: He
 
 
 def minimize(function: Callable[[Array], tuple[float, Array]], x: Array) -> Array:
-    """L-BFGS (Nocedal and Wright, algorithm 7.5) with backtracking to the Armijo condition, for smooth convex functions."""
+    """L-BFGS (Nocedal and Wright, algorithm 7.5), backtracking to the Armijo condition, for smooth convex functions."""
     value, gradient = function(x)
     steps: list[tuple[Array, Array]] = []
     for _ in range(STEPS):
@@ -177,4 +177,4 @@ def checked(labels: list[str]) -> None:
     if kinds < 2:
         raise errors.InvalidParameter(f"rows have {kinds} different labels, expected at least 2")
     if kinds > len(labels) // 2:
-        raise errors.InvalidParameter(f"{len(labels)} rows have {kinds} different labels, expected 2 rows a label or more")
+        raise errors.InvalidParameter(f"{len(labels)} rows have {kinds} different labels, expected 2 rows a label")

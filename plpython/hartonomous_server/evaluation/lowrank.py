@@ -40,8 +40,8 @@ def truncate(matrix: Array, count: int, spread: Array | None = None) -> tuple[Ar
     """
     seen = matrix
     if spread is not None:
-        size = len(spread)
-        seen = matrix @ np.linalg.cholesky(spread + RIDGE * np.trace(spread) / size * np.eye(size) + 1e-30 * np.eye(size))
+        ridge = RIDGE * np.trace(spread) / len(spread) + 1e-30
+        seen = matrix @ np.linalg.cholesky(spread + ridge * np.eye(len(spread)))
     if spread is not None or matrix.shape[0] <= matrix.shape[1]:
         left = np.linalg.eigh(seen @ seen.T)[1][:, ::-1][:, :count].T  # (count, rows)
         return left, left @ matrix

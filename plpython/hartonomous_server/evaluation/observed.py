@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hartonomous_server import blas
-from hartonomous_server.inference import batching, kernels
+from hartonomous_server.inference import kernels
 from hartonomous_server.inference.bert import Bert, Check, Workspace
 from hartonomous_server.inference.encoder import Encoder
 

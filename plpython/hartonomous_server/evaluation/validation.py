@@ -92,7 +92,7 @@ def _places(db: Any, tenant: int, uris: Sequence[str]) -> dict[int, set[str]]:
 def _nearest(
     db: Any, tenant: int, models: tuple[int, int], questions: Sequence[str], k: int
 ) -> tuple[list[list[int]], int]:
-    """The k artifacts nearest to each question by the first model, among those that both have; and how many these are."""
+    """The k artifacts nearest to each question by the first model, among those that both have, and how many."""
     np = blas.numpy()
     check = interrupts(db)
     asked = _unit(engine.embed(db, models[0], questions).vectors)
