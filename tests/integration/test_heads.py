@@ -144,7 +144,7 @@ def test_bad_input(client, filled, head):
         (errors.EvaluationNotFound, "no evaluation set", lambda: client.evaluation_drop("nosuch")),
         (errors.InvalidParameter, "kind is 'x'", lambda: client.evaluation_put("e", "x", ["a"])),
         (errors.InvalidParameter, "no items", lambda: client.evaluation_put("e", "text", [])),
-        (errors.InvalidParameter, "1 inputs have 2", lambda: client.evaluation_put("e", "retrieval", ["a"], ["b", "c"])),
+        (errors.InvalidParameter, "1 inputs have 2", lambda: client.evaluation_put("e", "retrieval", ["a"], ["b"] * 2)),
         (errors.InvalidParameter, "1 inputs have 0", lambda: client.evaluation_put("e", "retrieval", ["a"])),
         (errors.InvalidParameter, "no expected", lambda: client.evaluation_put("e", "text", ["a"], ["b"])),
     ]:  # fmt: skip

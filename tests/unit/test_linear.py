@@ -19,7 +19,8 @@ def rows():
 
 
 def loss(head, x, y, penalty):
-    return -np.mean(head.log_probabilities(x)[np.arange(len(y)), y]) + penalty / 2 * np.sum(head.weight.astype(float) ** 2)
+    data = -np.mean(head.log_probabilities(x)[np.arange(len(y)), y])
+    return data + penalty / 2 * np.sum(head.weight.astype(float) ** 2)
 
 
 def test_logistic_is_at_the_minimum(rows):

@@ -98,7 +98,8 @@ def _nearest(
     asked = _unit(engine.embed(db, models[0], questions).vectors)
     scores = np.full((len(questions), k), -np.inf, np.float32)
     nearest = np.full((len(questions), k), -1, np.int64)
-    plan = db.prepare("select artifact_id, image from hartonomous._vectors_of_both($1, $2, $3)", ["int", "bigint", "bigint"])
+    sql = "select artifact_id, image from hartonomous._vectors_of_both($1, $2, $3)"
+    plan = db.prepare(sql, ["int", "bigint", "bigint"])
     cursor = db.cursor(plan, [tenant, *models])
     count = 0
     while rows := cursor.fetch(VECTORS_A_FETCH):
