@@ -6,6 +6,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('model_write');
     parent constant bigint := hartonomous._model_id(tenant, model);
+    made   bigint;
     kept   jsonb;
 begin
     if coalesce(model_student.name, '') !~ '^[^@\s]+$' then
@@ -17,15 +18,16 @@ begin
     select tenant, model_student.name, '1', m.kind, m.architecture, m.config, m.tokenizer, m.dimensions, m.max_tokens, m.base_model_id
     from hartonomous.model as m where m.model_id = parent
     on conflict (tenant_id, name, version) do nothing
-    returning model_id into model_student.model_id;
-    if model_student.model_id is null then
+    returning model_id into made;
+    if made is null then
         raise exception 'model %@1 exists already', model_student.name using errcode = 'ZH021', hint = 'give another name, or remove it with hartonomous.model_drop';
     end if;
-    kept := hartonomous._student(tenant, parent, model_student.model_id, energy);
-    perform hartonomous._model_ready(model_student.model_id, deploy => false);
-    perform hartonomous._graph_edge_put(tenant, 'model', array[model_student.model_id], 'StudentOf', 'model', array[parent]);
-    quality := kept || hartonomous._student_quality(tenant, parent, model_student.model_id);
-    select s.raw_bytes, s.stored_bytes into raw_bytes, stored_bytes from hartonomous._model_storage(model_student.model_id) as s;
+    kept := hartonomous._student(tenant, parent, made, energy);
+    perform hartonomous._model_ready(made, deploy => false);
+    perform hartonomous._graph_edge_put(tenant, 'model', array[made], 'StudentOf', 'model', array[parent]);
+    quality := kept || hartonomous._student_quality(tenant, parent, made);
+    select s.raw_bytes, s.stored_bytes into raw_bytes, stored_bytes from hartonomous._model_storage(made) as s;
+    model_id := made;
 end
 $$;
 comment on function hartonomous.model_student(text, text, real) is

@@ -10,7 +10,7 @@ import tiny_model
 from hartonomous import errors, models
 
 WEIGHT = "encoder.layer.0.intermediate.dense.weight"
-NAMES = "a b c d e f g h i j k l m n o p".split()
+NAMES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"]
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +93,24 @@ def test_all_energy_is_the_parent(client, parent):
     client.model_drop("whole")
 
 
-def test_without_texts_it_is_plain(dsn, client, parent, connection):
+def test_without_texts_it_is_plain(dsn, connection, client, parent, tmp_path):
+    """A tenant of its own, that has no texts: elements are nearest, nothing is measured."""
     connection.execute("create role textless login in role hartonomous_writer")
     try:
         client.tenant_role_add(client.tenant_create("textless"), "textless")
+        folder = tiny_model.write(tmp_path / "m", inner=256)
+        tiny_model.save(folder / "model.safetensors", parent, {"format": "pt"})
         with hartonomous.connect(f"{dsn} options='-c role=textless'") as other:
             with pytest.raises(errors.ModelNotFound):
-                other.model_student("parent", "stolen", 0.9)
-            client.tenant_role_add(1, "textless")
+                other.model_student("parent", "stolen", 0.95)
+            models.ingest(other, folder, "own")
+            made = other.model_student("own", "plain", 0.95)
+            assert made.quality["texts"] == 0 and made.quality["matrices"] >= 12
+            mean = parent[WEIGHT].mean(axis=0, dtype=float)
+            left, sizes, right = np.linalg.svd(parent[WEIGHT] - mean, full_matrices=False)
+            rank = np.searchsorted(np.cumsum(sizes**2), 0.95 * np.sum(sizes**2)) + 1
+            nearest = mean + left[:, :rank] * sizes[:rank] @ right[:rank]
+            assert np.abs(other.tensor("plain", WEIGHT) - nearest).max() < 1e-3 * np.abs(nearest).max()
     finally:
         connection.execute("drop role textless")
 

@@ -68,7 +68,7 @@ select throws_ok($$select hartonomous.evaluation_put('e', 'retrieval', '{a,b}', 
 select throws_ok($$select hartonomous.evaluation_put('e', 'text', '{a}', '{b}')$$, '22023');
 select is(hartonomous.evaluation_put('drinks', 'retrieval', '{tea milk,tea milk,book}', '{u/2,u/4,u/1}'), 3::bigint);
 select is(hartonomous.evaluation_put('labels', 'classification', '{old}', '{drink}'), 1::bigint);
-select is(hartonomous.evaluation_put('labels', 'classification', '{tea tea,desk,unknown}', '{drink,thing,neither}'), 3::bigint, 'put again replaces');
+select is(hartonomous.evaluation_put('labels', 'classification', '{tea milk tea,book desk pen,unknown}', '{drink,thing,neither}'), 3::bigint, 'put again replaces');
 select results_eq('select name, kind, items from hartonomous.evaluation_list()', $$values ('drinks', 'retrieval', 3::bigint), ('labels', 'classification', 3)$$);
 select is(hartonomous.model_validate('tiny', 'other', 'drinks') - 'a' - 'b' - 'metrics',
           '{"evaluation": "drinks", "kind": "retrieval", "k": 5, "items": 2, "artifacts": 20, "resamples": 1000, "seed": 0}');

@@ -40,8 +40,9 @@ def truncate(matrix: Array, count: int, spread: Array | None = None) -> tuple[Ar
     """
     seen = matrix
     if spread is not None:
-        ridge = RIDGE * np.trace(spread) / len(spread) + 1e-30
-        seen = matrix @ np.linalg.cholesky(spread + ridge * np.eye(len(spread)))
+        variances, directions = np.linalg.eigh(spread)
+        variances = np.maximum(variances, 0)  # rounding makes some negative
+        seen = matrix @ (directions * np.sqrt(variances + RIDGE * variances.mean() + 1e-30))
     if spread is not None or matrix.shape[0] <= matrix.shape[1]:
         left = np.linalg.eigh(seen @ seen.T)[1][:, ::-1][:, :count].T  # (count, rows)
         return left, left @ matrix
@@ -54,8 +55,8 @@ def quantized(u: Array, v: Array) -> Pairs:
     sizes = np.sqrt(np.linalg.norm(v, axis=1) / np.maximum(np.linalg.norm(u, axis=1), 1e-300))[:, None]
     u, v = u * sizes, v / np.maximum(sizes, 1e-300)
     scales = [2.0 ** np.ceil(np.log2(max(np.abs(part).max(), 1e-30) / LARGEST)) for part in (u, v)]
-    both = (np.rint(part / scale).astype("<i2") for part, scale in zip((u, v), scales, strict=True))
-    return Pairs(*both, float(scales[0] * scales[1]))
+    u, v = (np.rint(part / scale).astype("<i2") for part, scale in zip((u, v), scales, strict=True))
+    return Pairs(u, v, float(scales[0] * scales[1]))
 
 
 def _gram(matrix: Array) -> Array:

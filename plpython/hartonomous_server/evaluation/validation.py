@@ -36,7 +36,7 @@ def compare(
     else:
         found, count, artifacts = _retrieval(db, tenant, models, items, k)
         result |= {"k": k, "artifacts": artifacts}
-    result |= {"items": count, "metrics": comparison.compare(*found, resamples, seed, interrupts(db))}
+    result |= {"items": count, "metrics": comparison.compare(found[0], found[1], resamples, seed, interrupts(db))}
     return json.dumps(result)
 
 
