@@ -39,7 +39,8 @@ with artifact_name as (
 _COUNTED = """
     select h_xy, h_yz, h_zm, sum(n)::bigint as ref_count
     from (select h_xy, h_yz, h_zm, ref_count as n from hartonomous.atom
-          union all select h_xy, h_yz, h_zm, change from hartonomous.atom_reference_change) as part
+          union all select k.* from hartonomous.atom_reference_change as r
+          cross join lateral unnest(r.h_xy, r.h_yz, r.h_zm, r.change) as k) as part
     group by h_xy, h_yz, h_zm"""
 
 LOGICAL = {

@@ -96,9 +96,11 @@ begin
         raise exception 'atom (%, %, %) holds different content', other.h_xy, other.h_yz, other.h_zm
             using errcode = 'ZH011', detail = 'two contents have the same 124-bit place';
     end if;
+    -- so many fit a row that is not taken apart: TOAST would take more
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
-    select _atom_put.tenant_id, _atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord], _atom_put.refs[ord]
-    from unnest(rest) as ord;
+    select _atom_put.tenant_id, array_agg(_atom_put.h_xy[r.ord]), array_agg(_atom_put.h_yz[r.ord]), array_agg(_atom_put.h_zm[r.ord]),
+           array_agg(_atom_put.refs[r.ord])
+    from unnest(rest) with ordinality as r (ord, n) group by r.n / 64;
     return made;
 end
 $$;
@@ -151,7 +153,9 @@ begin
     with taken as (
         delete from hartonomous.atom_reference_change as c where c.tenant_id = any (tenants) returning c.h_xy, c.h_yz, c.h_zm, c.change
     ), net as (
-        select h_xy, h_yz, h_zm, sum(change) as change from taken group by h_xy, h_yz, h_zm having sum(change) <> 0
+        select k.h_xy, k.h_yz, k.h_zm, sum(k.change) as change
+        from taken as t cross join lateral unnest(t.h_xy, t.h_yz, t.h_zm, t.change) as k (h_xy, h_yz, h_zm, change)
+        group by k.h_xy, k.h_yz, k.h_zm having sum(k.change) <> 0
     )
     update hartonomous.atom as a set ref_count = a.ref_count + n.change
     from net as n where (a.h_xy, a.h_yz, a.h_zm) = (n.h_xy, n.h_yz, n.h_zm);

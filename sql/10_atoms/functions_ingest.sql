@@ -58,23 +58,43 @@ comment on function hartonomous._ingest_many(int, smallint, text, bytea[], text[
 create or replace function hartonomous.ingest(
     content bytea, modality text default 'binary', subtype text default null, source_uri text default null,
     canonical_text text default null, metadata jsonb default '{}') returns bigint
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
-begin atomic
-    select (hartonomous.ingest_many(array[ingest.content], ingest.modality, array[ingest.source_uri], array[ingest.metadata],
-                                    ingest.subtype, array[ingest.canonical_text]))[1];
-end;
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
+declare
+    tenant constant int := hartonomous._permit('ingest', 1);
+    code   constant smallint := hartonomous._modality(modality);
+begin
+    if content is null then
+        raise exception 'content is NULL' using errcode = '22004', hint = 'pass content as bytea; empty content is allowed';
+    end if;
+    perform hartonomous._source_check(array[source_uri], array[metadata]);
+    perform hartonomous._metadata_check(tenant, code, array[metadata]);
+    return hartonomous._ingest(tenant, code, subtype, content, source_uri, metadata, canonical_text);
+end
+$$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
 'Stores content and returns its artifact id; the same bytes for the same tenant give the same id. Errors: see ingest_many.';
+
+create or replace function hartonomous._ingest(
+    tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint
+language plpython3u volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import ingest
+return ingest.ingest_many(plpy, tenant_id, modality, subtype, [content], [source_uri], [metadata], [canonical_text])[0]
+$$;
+comment on function hartonomous._ingest(int, smallint, text, bytea, text, jsonb, text) is
+'ingest for a tenant, arguments checked. Content does not come in an array: that is copied three times more.';
 
 create or replace function hartonomous.ingest_text(
     content text, source_uri text default null, metadata jsonb default '{}', modality text default 'text') returns bigint
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select (hartonomous.ingest_many(array[convert_to(ingest_text.content, 'UTF8')], ingest_text.modality,
-                                    array[ingest_text.source_uri], array[ingest_text.metadata],
-                                    canonical_texts => array[ingest_text.content]))[1];
+    select hartonomous.ingest(convert_to(ingest_text.content, 'UTF8'), ingest_text.modality, source_uri => ingest_text.source_uri,
+                              canonical_text => ingest_text.content, metadata => ingest_text.metadata);
 end;
 comment on function hartonomous.ingest_text(text, text, jsonb, text) is
 'Stores a text as its UTF-8 bytes, unchanged and whole, and returns its artifact id. An embedding reads no more of it than the model''s max_tokens: ingest_document splits long texts. Errors: see ingest_many.';

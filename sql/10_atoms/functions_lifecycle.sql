@@ -33,7 +33,7 @@ begin
         delete from hartonomous.artifact as a where a.artifact_id = any (ids) returning a.tenant_id, a.h_xy, a.h_yz, a.h_zm
     )
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
-    select p.tenant_id, p.h_xy, p.h_yz, p.h_zm, -1 from purged as p;
+    select p.tenant_id, array_agg(p.h_xy), array_agg(p.h_yz), array_agg(p.h_zm), array_agg(-1) from purged as p group by p.tenant_id;
     perform hartonomous._audit('artifact_purge', tenant, jsonb_build_object('artifact_ids', ids));
 end
 $$;
@@ -80,14 +80,18 @@ begin
         delete from hartonomous.atom as a
         using unnest(locked.h_xy, locked.h_yz, locked.h_zm) as c (h_xy, h_yz, h_zm)
         where (a.h_xy, a.h_yz, a.h_zm) = (c.h_xy, c.h_yz, c.h_zm)
-          and not exists (select from hartonomous.atom_reference_change as r where (r.h_xy, r.h_yz, r.h_zm) = (c.h_xy, c.h_yz, c.h_zm))
+          and not exists (select from hartonomous.atom_reference_change as r
+                          cross join lateral unnest(r.h_xy, r.h_yz, r.h_zm) as k (h_xy, h_yz, h_zm)
+                          where (k.h_xy, k.h_yz, k.h_zm) = (c.h_xy, c.h_yz, c.h_zm))
         returning a.tenant_id, case when a.value is null and a.block is null then @extschema:postgis@.st_asewkb(a.geom) end as geom
     ), left_behind as (
         insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
-        select g.tenant_id, k.h_xy, k.h_yz, k.h_zm, -count(*)
-        from gone as g cross join lateral hartonomous._atom_children(array[g.geom]) as k
-        where g.geom is not null
-        group by g.tenant_id, k.h_xy, k.h_yz, k.h_zm
+        select n.tenant_id, array_agg(n.h_xy), array_agg(n.h_yz), array_agg(n.h_zm), array_agg(-n.times)
+        from (select g.tenant_id, k.h_xy, k.h_yz, k.h_zm, count(*)::int as times
+              from gone as g cross join lateral hartonomous._atom_children(array[g.geom]) as k
+              where g.geom is not null
+              group by g.tenant_id, k.h_xy, k.h_yz, k.h_zm) as n
+        group by n.tenant_id
     )
     select count(*) into removed from gone;
     return removed;
@@ -118,7 +122,9 @@ begin
     ), stored as (
         select s.h_xy, s.h_yz, s.h_zm, sum(s.n)::bigint as n, bool_or(s.present) as present
         from (select a.h_xy, a.h_yz, a.h_zm, a.ref_count as n, true as present from hartonomous.atom as a
-              union all select r.h_xy, r.h_yz, r.h_zm, r.change, false from hartonomous.atom_reference_change as r) as s
+              union all select k.h_xy, k.h_yz, k.h_zm, k.change, false
+              from hartonomous.atom_reference_change as r
+              cross join lateral unnest(r.h_xy, r.h_yz, r.h_zm, r.change) as k (h_xy, h_yz, h_zm, change)) as s
         group by s.h_xy, s.h_yz, s.h_zm
     )
     select h_xy, h_yz, h_zm,

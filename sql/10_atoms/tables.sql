@@ -63,13 +63,13 @@ $$;
 
 create table hartonomous.atom_reference_change (
     tenant_id int not null,
-    h_xy      bigint not null,
-    h_yz      bigint not null,
-    h_zm      bigint not null,
-    change    int not null
+    h_xy      bigint[] storage external not null,
+    h_yz      bigint[] storage external not null,
+    h_zm      bigint[] storage external not null,
+    change    int[] storage external not null
 );
 comment on table hartonomous.atom_reference_change is
-'References to atoms that came (positive) or went since they were last added to atom.ref_count: sessions that refer to one atom append here and do not wait for each other.';
+'References to atoms that came (positive) or went since they were last added to atom.ref_count, those of one statement together: sessions that refer to one atom append here and do not wait for each other.';
 
 create table hartonomous.artifact (
     artifact_id    bigint not null,

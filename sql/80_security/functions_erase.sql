@@ -62,10 +62,10 @@ language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
-    select x.tenant_id, x.h_xy, x.h_yz, x.h_zm, -count(*)
+    select x.tenant_id, array_agg(x.h_xy), array_agg(x.h_yz), array_agg(x.h_zm), array_agg(-1)
     from hartonomous.artifact as a join hartonomous.atom as x on (x.h_xy, x.h_yz, x.h_zm) = (a.h_xy, a.h_yz, a.h_zm)
     where a.tenant_id = _atom_release.tenant_id and x.tenant_id <> _atom_release.tenant_id
-    group by x.tenant_id, x.h_xy, x.h_yz, x.h_zm;
+    group by x.tenant_id;
 end;
 comment on function hartonomous._atom_release(int) is 'Takes the references of a tenant''s artifacts off the atoms of others, such as public ones.';
 

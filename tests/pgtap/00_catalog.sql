@@ -40,7 +40,7 @@ select is_empty(
                     and c <> 'client_min_messages=error'  -- what it does is not for its caller
                     and (c <> 'jit=off' or proname <> all ('{search,search_vector}')))
         -- what they are given is in no plan
-        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_atom_put,ingest_many,ingest_part,ingest_commit,atom_explode}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
+        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
 select is_empty(
     $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)
@@ -140,7 +140,7 @@ select set_eq(
           'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', 'semantics_extract', 'semantics_pending',
-          'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
+          'ingest', 'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_archive', 'model_rollback', 'model_train_head', 'model_retrain', 'model_validate', 'model_student', 'predict', 'predict_many',
           'evaluation_put', 'evaluation_list', 'evaluation_drop',
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',

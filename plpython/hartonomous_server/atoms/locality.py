@@ -36,15 +36,15 @@ def grain(modality: int) -> int:
     return GRAINS.get(modality, 1)
 
 
-def features(contents: Sequence[bytes], modality: int) -> bytes:
+def features(contents: Sequence[bytes | memoryview], modality: int) -> bytes:
     """x and y (uint32) of contents."""
     np = numpy()
     sizes = np.array([len(content) for content in contents])
-    heads = b"".join(content[:HEAD].ljust(HEAD, b"\0") for content in contents)
+    heads = b"".join(bytes(content[:HEAD]).ljust(HEAD, b"\0") for content in contents)
     found = _by_head(np.frombuffer(heads, ">u4"), sizes)
     leaves = np.flatnonzero(sizes <= LEAF_BYTES)
     if modality in _LEAVES and len(leaves):
-        data = b"".join(contents[i].ljust(LEAF_BYTES, b"\0") for i in leaves.tolist())
+        data = b"".join(bytes(contents[i]).ljust(LEAF_BYTES, b"\0") for i in leaves.tolist())
         rows = np.frombuffer(data, np.uint8).reshape(-1, LEAF_BYTES)
         found[leaves] = _LEAVES[modality](rows, sizes[leaves])
     return found.tobytes()

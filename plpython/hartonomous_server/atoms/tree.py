@@ -55,20 +55,22 @@ class Builder:
         self._hashes: list[Any] = [None]  # SHA-256 of the node that is open at each level; None: it began at byte 0
 
     def feed(self, data: bytes | memoryview, final: bool = False) -> None:
-        for chunk in self._cutter.feed(data, final):
+        chunks = list(self._cutter.feed(data, final))
+        features = locality.features(chunks, self._modality)
+        for i, chunk in enumerate(chunks):
             digest, start = hashlib.sha256(chunk).digest(), self._size
             self._size += len(chunk)
             if self._sha256 is None:
                 for running in (self._whole, *self._hashes):
                     if running is not None:
                         running.update(chunk)
-            self._add(0, Node(start, self._size, digest, locality.feature(chunk, self._modality)))
+            self._add(0, Node(start, self._size, digest, features[8 * i : 8 * i + 8]))
 
     def finish(self) -> Node:
         """The root, after everything was fed."""
         self.feed(b"", final=True)
         if not self._size:
-            return Node(0, 0, self._whole.digest(), locality.feature(b"", self._modality))
+            return Node(0, 0, self._whole.digest(), locality.features([b""], self._modality))
         level = 0
         while level < len(self._groups) - 1 or len(self._groups[level]) > 1:
             self._close(level)
@@ -78,7 +80,7 @@ class Builder:
     def _add(self, level: int, node: Node) -> None:
         group = self._groups[level]
         group.append(node)
-        ends_here = int.from_bytes(node.digest[:4]) >> (32 - FANOUT_BITS) == 0
+        ends_here = node.digest[0] < 1 << (8 - FANOUT_BITS)
         if len(group) == MAX_CHILDREN or (ends_here and len(group) >= MIN_CHILDREN):
             self._close(level)
 
