@@ -28,7 +28,7 @@ comment on function hartonomous._atom_identity(bytea, smallint, int) is 'atom_id
 
 create or replace function hartonomous._atom_put(
     tenant_id int, modality smallint, hashes bytea, h_xy bigint[], h_yz bigint[], h_zm bigint[],
-    geoms bytea[], data bytea, stops int[], leaves boolean[], ends text[], refs int[]) returns int[]
+    geoms bytea[], data bytea, stops int[], leaves boolean[], ends text[], refs int[], out made int[], out taken int[])
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
@@ -36,14 +36,13 @@ as $$
 #variable_conflict use_column
 declare
     wanted constant int := cardinality(h_xy);
-    made   int[] := '{}'::int[];
     found_xy bigint[];
     found_yz bigint[];
     found_zm bigint[];
     rest   int[] := array(select generate_series(1, wanted));
     held   int[];
-    other  record;
 begin
+    made := '{}'::int[];
     -- what is there is locked against atom_collect_garbage; what that removed before it was locked is put anew in another round
     for round in 1 .. 10 loop
         -- rows come in the order of rest, so nothing is sorted: it would copy all bytes
@@ -67,13 +66,14 @@ begin
             rest := '{}'::int[];
             exit;
         end if;
-        -- grouped, not joined: arrays are taken for short ones, and long ones would be compared one by one
-        select coalesce(array_agg(p.ord) filter (where p.times = 2), '{}'::int[]) || made,
-               coalesce(array_agg(p.ord order by p.ord) filter (where p.times = 1), '{}'::int[]) into made, rest
-        from (select min(k.ord) as ord, count(*) as times
+        -- grouped, not joined: arrays are taken for short ones, and long ones would be compared one by one; of several
+        -- at one place the first was inserted
+        select coalesce(array_agg(p.ords[1]) filter (where p.new), '{}'::int[]) || made into made
+        from (select array_agg(k.ord order by k.ord) as ords, bool_or(k.ord is null) as new
               from (select _atom_put.h_xy[ord] as h_xy, _atom_put.h_yz[ord] as h_yz, _atom_put.h_zm[ord] as h_zm, ord from unnest(rest) as ord
                     union all select n.h_xy, n.h_yz, n.h_zm, null from unnest(found_xy, found_yz, found_zm) as n (h_xy, h_yz, h_zm)) as k
               group by k.h_xy, k.h_yz, k.h_zm) as p;
+        rest := array(select ord from (select unnest(rest) except select unnest(made)) as r (ord) order by ord);
         -- one by one in the order of the arrays: a plan made while the table is empty would join without the key
         select coalesce(array_agg(l.ord), '{}'::int[]) into held
         from (select ord from unnest(rest) as ord
@@ -87,25 +87,34 @@ begin
             using errcode = '40001', hint = 'try again';
     end if;
 
-    select a.h_xy, a.h_yz, a.h_zm into other
+    select coalesce(array_agg(ord order by ord), '{}'::int[]) into taken
     from unnest(rest) as ord
-    cross join lateral (select x.h_xy, x.h_yz, x.h_zm, x.content_hash from hartonomous.atom as x
+    cross join lateral (select x.content_hash from hartonomous.atom as x
                         where (x.h_xy, x.h_yz, x.h_zm) = (_atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord]) limit 1) as a
-    where a.content_hash <> substr(_atom_put.hashes, 32 * ord - 31, 32) limit 1;
-    if found then
-        raise exception 'atom (%, %, %) holds different content', other.h_xy, other.h_yz, other.h_zm
-            using errcode = 'ZH011', detail = 'two contents have the same 124-bit place';
+    where a.content_hash <> substr(_atom_put.hashes, 32 * ord - 31, 32);
+    if taken <> '{}' then
+        rest := array(select ord from (select unnest(rest) except select unnest(taken)) as r (ord) order by ord);
     end if;
     -- so many fit a row that is not taken apart: TOAST would take more
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
     select _atom_put.tenant_id, array_agg(_atom_put.h_xy[r.ord]), array_agg(_atom_put.h_yz[r.ord]), array_agg(_atom_put.h_zm[r.ord]),
            array_agg(_atom_put.refs[r.ord])
     from unnest(rest) with ordinality as r (ord, n) group by r.n / 64;
-    return made;
 end
 $$;
 comment on function hartonomous._atom_put(int, smallint, bytea, bigint[], bigint[], bigint[], bytea[], bytea, int[], boolean[], text[], int[]) is
-'Stores atoms, different ones in the order of their keys, and counts refs references to each; returns the positions (from 1) of those that were new. hashes: 32 bytes each; geoms: EWKB; data: leaves as they are and packed blocks, one after another, each up to its stop; ends (bigint[] as text) of composites, which have no data. None of them is collected before the transaction ends.';
+'Stores atoms, different ones in the order of their keys, and counts refs references to each. made: the positions (from 1) of those that were new; taken: of those at whose places other content lies, to which nothing was done. hashes: 32 bytes each; geoms: EWKB; data: leaves as they are and packed blocks, one after another, each up to its stop; ends (bigint[] as text) of composites, which have no data. None of them is collected before the transaction ends.';
+
+create or replace function hartonomous._atom_name_anew(h_xy bigint[], h_yz bigint[], h_zm bigint[], geoms bytea[]) returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    update hartonomous.atom as a set geom = @extschema:postgis@.st_geomfromewkb(i.geom)
+    from unnest(_atom_name_anew.h_xy, _atom_name_anew.h_yz, _atom_name_anew.h_zm, _atom_name_anew.geoms) as i (h_xy, h_yz, h_zm, geom)
+    where (a.h_xy, a.h_yz, a.h_zm) = (i.h_xy, i.h_yz, i.h_zm);
+end;
+comment on function hartonomous._atom_name_anew(bigint[], bigint[], bigint[], bytea[]) is
+'Gives composites that this transaction has stored the geometries (EWKB) of where their children came to lie.';
 
 create or replace function hartonomous._atom_get(h_xy bigint[], h_yz bigint[], h_zm bigint[])
 returns table (ord bigint, data bytea, packed boolean, children bytea, ends bigint[], content_hash bytea)

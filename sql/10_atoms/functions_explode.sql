@@ -26,8 +26,8 @@ create or replace function hartonomous._atom_explode(tenant_id int, modality sma
 language plpython3u volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 @boot@
-from hartonomous_server.atoms import explode
-return explode.explode(plpy, tenant_id, modality, (h_xy, h_yz, h_zm))
+from hartonomous_server.atoms import explode, identity
+return explode.explode(plpy, identity.Space(tenant_id, modality), (h_xy, h_yz, h_zm))
 $$;
 comment on function hartonomous._atom_explode(int, smallint, bigint, bigint, bigint) is
 'Explodes the blocks at or below a place, which nothing may take away meanwhile.';

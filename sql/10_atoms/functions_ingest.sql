@@ -294,3 +294,14 @@ end
 $$;
 comment on function hartonomous._document_retire(int, text, bigint[], text[]) is
 'Removes the occurrences of a document''s earlier version that are not among the given ones, and retires artifacts left with none; returns how many.';
+
+create or replace function hartonomous._artifact_move(tenant_id int, artifact_ids bigint[], h_xy bigint[], h_yz bigint[], h_zm bigint[]) returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    update hartonomous.artifact as a set h_xy = i.h_xy, h_yz = i.h_yz, h_zm = i.h_zm
+    from unnest(_artifact_move.artifact_ids, _artifact_move.h_xy, _artifact_move.h_yz, _artifact_move.h_zm) as i (artifact_id, h_xy, h_yz, h_zm)
+    where a.tenant_id = _artifact_move.tenant_id and a.artifact_id = i.artifact_id;
+end;
+comment on function hartonomous._artifact_move(int, bigint[], bigint[], bigint[], bigint[]) is
+'Points artifacts that this transaction has stored at where their root atoms came to lie.';

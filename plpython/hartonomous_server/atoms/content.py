@@ -42,12 +42,12 @@ def plan(db: Any, modality: int, contents: Sequence[bytes], hashes: Sequence[byt
     ]  # fmt: skip
 
 
-def put(db: Any, tenant: int, modality: int, roots: Sequence[tree.Node], fetch: Fetch) -> Count:
+def put(db: Any, space: identity.Space, roots: Sequence[tree.Node], fetch: Fetch) -> Count:
     """Stores the atoms of trees (source i: roots[i]) and counts one reference to each root.
 
     Only who inserts a composite stores what is below it and counts its references: one that is there has done so. Rows
     are taken by height, then in the order of their keys: callers with common atoms wait for each other and, up to
-    WINDOW_BYTES, do not deadlock.
+    WINDOW_BYTES, do not deadlock. Atoms whose places others have taken come later, and space knows them afterwards.
     """
     count = Count()
     wanted: dict[int, list[tuple[int, tree.Node]]] = {}  # by height: (source, node), one for each reference
@@ -56,16 +56,26 @@ def put(db: Any, tenant: int, modality: int, roots: Sequence[tree.Node], fetch: 
     single = wanted.pop(0, [])
     parents: list[tuple[int, tree.Node]] = []
     while wanted:
-        for source, node in _put_composites(db, tenant, modality, wanted.pop(max(wanted)), count):
+        for source, node in _put_composites(db, space, wanted.pop(max(wanted)), count):
             parents.append((source, node))
             for child in node.nodes:
                 wanted.setdefault(child.height, []).append((source, child))
     for window in _windows(single, parents):
-        _put_chunks(db, tenant, modality, window, fetch, count)
+        _put_chunks(db, space, window, fetch, count)
+    if space.probes:
+        _name_anew(db, space, [node for _, node in parents])
     return count
 
 
-def _put_composites(db: Any, tenant: int, modality: int, references: Sequence[tuple[int, tree.Node]],
+def _name_anew(db: Any, space: identity.Space, parents: Sequence[tree.Node]) -> None:
+    """Composites were stored before what they name, some of which lies elsewhere now."""
+    places = space.places(b"".join(node.digest for node in parents), b"".join(node.feature for node in parents))
+    geoms = [identity.to_ewkb(space.places(node.digests, node.features)) for node in parents]
+    query(db, "select hartonomous._atom_name_anew($1, $2, $3, $4)",
+          *(("bigint[]", column.tolist()) for column in identity.keys_of(places).T), ("bytea[]", geoms))
+
+
+def _put_composites(db: Any, space: identity.Space, references: Sequence[tuple[int, tree.Node]],
                     count: Count) -> list[tuple[int, tree.Node]]:
     """Those that are new."""
     first: dict[bytes, tuple[int, tree.Node]] = {}
@@ -74,16 +84,18 @@ def _put_composites(db: Any, tenant: int, modality: int, references: Sequence[tu
         first.setdefault(node.digest, (source, node))
         refs[node.digest] = refs.get(node.digest, 0) + 1
     nodes = list(first.values())
-    places = identity.places(b"".join(first), b"".join(node.feature for _, node in nodes), modality, tenant)
-    h = identity.keys_of(places)
+    digests, features = b"".join(first), b"".join(node.feature for _, node in nodes)
     new = []
-    for some in _slices(_key_order(h), [len(node.ends) * 64 for _, node in nodes]):
+    places = space.places(digests, features)
+    for some in _slices(_key_order(places), [len(node.ends) * 64 for _, node in nodes]):
         batch = [nodes[i][1] for i in some]
-        ends = ["{" + ",".join(str(end - node.start) for end in node.ends) + "}" for node in batch]
-        geoms = [identity.to_ewkb(identity.places(node.digests, node.features, modality, tenant)) for node in batch]
-        made = _insert(db, tenant, modality, b"".join(node.digest for node in batch), h[some], geoms, None, ends,
-                       [refs[node.digest] for node in batch], count)
-        new += [nodes[some[i]] for i in made]
+        atoms = _Atoms(
+            places[some], [node.digest for node in batch], [node.feature for node in batch],
+            [refs[node.digest] for node in batch],
+            geoms=[identity.to_ewkb(space.places(node.digests, node.features)) for node in batch],
+            ends=["{" + ",".join(str(end - node.start) for end in node.ends) + "}" for node in batch],
+        )  # fmt: skip
+        new += [nodes[some[i]] for i in _insert(db, space, atoms, count)]
     return new
 
 
@@ -126,32 +138,35 @@ def _pack(rows: Sequence[tuple[int, list[int], list[int], bytes, bytes]]) -> _Ch
                    np.array([at for some in ends for at in some]), b"".join(digests), b"".join(features))
 
 
-def _put_chunks(db: Any, tenant: int, modality: int, chunks: _Chunks, fetch: Fetch, count: Count) -> None:
+def _put_chunks(db: Any, space: identity.Space, chunks: _Chunks, fetch: Fetch, count: Count) -> None:
     np = numpy()
-    digests = np.frombuffer(chunks.digests, "V32")
     _, first, refs = np.unique(np.frombuffer(chunks.digests, "S32"), return_index=True, return_counts=True)
-    sources, starts, ends, digests = chunks.sources[first], chunks.starts[first], chunks.ends[first], digests[first]
-    features = np.frombuffer(chunks.features, "V8")[first].tobytes()
-    places = identity.places(digests.tobytes(), features, modality, tenant)
-    h = identity.keys_of(places)
-    for some in _slices(_key_order(h), (ends - starts).tolist()):
+    sources, starts, ends = chunks.sources[first], chunks.starts[first], chunks.ends[first]
+    digests = np.frombuffer(chunks.digests, "V32")[first]
+    features = np.frombuffer(chunks.features, "V8")[first]
+    places = space.places(digests.tobytes(), features.tobytes())
+    for some in _slices(_key_order(places), (ends - starts).tolist()):
         pieces = fetch(sources[some].tolist(), starts[some].tolist(), ends[some].tolist())
-        _insert(db, tenant, modality, digests[some].tobytes(), h[some], identity.to_ewkb_each(places[some]), pieces,
-                None, refs[some].tolist(), count)
+        _insert(db, space, _Atoms(
+            places[some], digests[some].tolist(), features[some].tolist(), refs[some].tolist(), pieces
+        ), count)  # fmt: skip
 
 
-def put_leaves(db: Any, tenant: int, modality: int, leaves: Sequence[bytes], digests: bytes, places: np.ndarray,
+def put_leaves(db: Any, space: identity.Space, leaves: Sequence[bytes], digests: bytes, features: bytes,
                refs: np.ndarray) -> None:
     """Stores different leaves and counts references to them."""
     np = numpy()
-    h, hashes = identity.keys_of(places), np.frombuffer(digests, "V32")
-    for some in _slices(_key_order(h), [len(leaf) for leaf in leaves]):
+    hashes, values = np.frombuffer(digests, "V32"), np.frombuffer(features, "V8")
+    places = space.places(digests, features)
+    for some in _slices(_key_order(places), [len(leaf) for leaf in leaves]):
         counts: Any = refs[some].tolist()
-        _insert(db, tenant, modality, hashes[some].tobytes(), h[some], identity.to_ewkb_each(places[some]),
-                [leaves[i] for i in some], None, counts, Count())
+        _insert(db, space, _Atoms(
+            places[some], hashes[some].tolist(), values[some].tolist(), counts, [leaves[i] for i in some]
+        ), Count())  # fmt: skip
 
 
-def _key_order(h: np.ndarray) -> list[int]:
+def _key_order(places: np.ndarray) -> list[int]:
+    h = identity.keys_of(places)
     return numpy().lexsort((h[:, 2], h[:, 1], h[:, 0])).tolist()
 
 
@@ -168,23 +183,57 @@ def _slices(order: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
         yield some
 
 
-def _insert(db: Any, tenant: int, modality: int, digests: bytes, h: np.ndarray, geoms: Sequence[bytes],
-            pieces: Sequence[Piece] | None, ends: Sequence[str] | None, refs: Sequence[int], count: Count) -> list[int]:
-    """Inserts atoms or adds references; returns which are new. pieces: of chunks; ends: of composites."""
+@dataclass
+class _Atoms:
+    """Different ones. pieces: bytes of chunks; geoms and ends: of composites."""
+
+    places: np.ndarray
+    digests: Sequence[bytes]
+    features: Sequence[bytes]
+    refs: Sequence[int]
+    pieces: Sequence[Piece] | None = None
+    geoms: Sequence[bytes] | None = None
+    ends: Sequence[str] | None = None
+
+
+def _insert(db: Any, space: identity.Space, atoms: _Atoms, count: Count) -> list[int]:
+    """Inserts atoms or adds references; returns which are new. Those whose places are taken get the next ones."""
     data, stops, leaves = None, None, None
-    if pieces is not None:
-        leaves = [len(piece) <= locality.LEAF_BYTES for piece in pieces]
-        pieces = [piece if leaf else block.pack(piece) for piece, leaf in zip(pieces, leaves, strict=True)]
-        data, stops = b"".join(pieces), list(accumulate(map(len, pieces)))
-    made = query(
-        db, "select hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as ord",
-        ("int", tenant), ("smallint", modality), ("bytea", digests),
-        *(("bigint[]", column.tolist()) for column in h.T),
-        ("bytea[]", geoms), ("bytea", data), ("int[]", stops), ("boolean[]", leaves), ("text[]", ends), ("int[]", refs),
-    )[0]["ord"]
+    if atoms.pieces is not None:
+        leaves = [len(piece) <= locality.LEAF_BYTES for piece in atoms.pieces]
+        packed = [piece if leaf else block.pack(piece) for piece, leaf in zip(atoms.pieces, leaves, strict=True)]
+        data, stops = b"".join(packed), list(accumulate(map(len, packed)))
+    found = query(
+        db, "select made, taken from hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        ("int", space.tenant), ("smallint", space.modality), ("bytea", b"".join(atoms.digests)),
+        *(("bigint[]", column.tolist()) for column in identity.keys_of(atoms.places).T),
+        ("bytea[]", atoms.geoms or identity.to_ewkb_each(atoms.places)), ("bytea", data), ("int[]", stops),
+        ("boolean[]", leaves), ("text[]", atoms.ends), ("int[]", atoms.refs),
+    )[0]  # fmt: skip
+    made, taken = [i - 1 for i in found["made"]], [i - 1 for i in found["taken"]]
     count.created += len(made)
-    count.shared += sum(refs) - sum(refs[i - 1] for i in made)
-    return [i - 1 for i in made]
+    count.shared += sum(atoms.refs) - sum(atoms.refs[i] for i in [*made, *taken])
+    if taken:
+        made += [taken[i] for i in _insert(db, space, _elsewhere(space, atoms, taken), count)]
+    return made
+
+
+def _elsewhere(space: identity.Space, atoms: _Atoms, taken: Sequence[int]) -> _Atoms:
+    """Those at whose places other content lies, at their next ones."""
+    for i in taken:
+        _probe(space, atoms.digests[i])
+    digests, features = ([column[i] for i in taken] for column in (atoms.digests, atoms.features))
+    rest: Any = (column and [column[i] for i in taken] for column in (atoms.refs, atoms.pieces, atoms.geoms, atoms.ends))
+    return _Atoms(space.places(b"".join(digests), b"".join(features)), digests, features, *rest)
+
+
+def _probe(space: identity.Space, digest: bytes) -> None:
+    space.probes[digest] = space.probes.get(digest, 0) + 1
+    if space.probes[digest] == identity.PROBES:
+        raise errors.InvalidContent(
+            f"other content lies at all {identity.PROBES} places of content {digest.hex()}",
+            hint="contents were made to fall together: purge those, or store this one for another tenant",
+        )
 
 
 @dataclass(slots=True)

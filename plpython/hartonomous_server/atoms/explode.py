@@ -16,7 +16,7 @@ WINDOW_BLOCKS = 512  # whose leaves are put in the order of their keys: 4 MiB
 Place = tuple[int, int, int]
 
 
-def explode(db: Any, tenant: int, modality: int, root: Place) -> int:
+def explode(db: Any, space: identity.Space, root: Place) -> int:
     """Leaves that the atom at a place is made of afterwards, each as often as it stands there.
 
     All blocks are locked first, in the order of their keys; one that another session has exploded is counted only.
@@ -27,7 +27,7 @@ def explode(db: Any, tenant: int, modality: int, root: Place) -> int:
     held = [places[row["ord"] - 1] for row in rows]
     for at in range(0, len(held), WINDOW_BLOCKS):
         window = held[at : at + WINDOW_BLOCKS]
-        made = _explode(db, tenant, modality, window)
+        made = _explode(db, space, window)
         leaves += sum(blocks[place] * size for place, size in zip(window, made, strict=True))
     for place in set(places) - set(held):
         leaves += blocks[place] * _walk(db, [place])[0]
@@ -65,13 +65,13 @@ def _keys(places: Sequence[Place]) -> list[tuple[str, list[int]]]:
     return [("bigint[]", [place[i] for place in places]) for i in range(3)]
 
 
-def _explode(db: Any, tenant: int, modality: int, places: Sequence[Place]) -> list[int]:
+def _explode(db: Any, space: identity.Space, places: Sequence[Place]) -> list[int]:
     """Numbers of leaves of blocks that are locked."""
     np = numpy()
     pieces: list[bytes] = []
     sizes, ends = [], []
     for block in content.read_spans(db, [content.Span(place) for place in places]):
-        stops = locality.leaf_ends(block, modality)
+        stops = locality.leaf_ends(block, space.modality)
         pieces += [block[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
         sizes.append(len(stops))
         ends.append("{" + ",".join(map(str, stops)) + "}")
@@ -81,8 +81,9 @@ def _explode(db: Any, tenant: int, modality: int, places: Sequence[Place]) -> li
     )
     some = [pieces[i] for i in first.tolist()]
     digests = b"".join(hashes[i] for i in first.tolist())
-    xyzm = identity.places(digests, locality.features(some, modality), modality, tenant)
-    content.put_leaves(db, tenant, modality, some, digests, xyzm, refs)
+    features = locality.features(some, space.modality)
+    content.put_leaves(db, space, some, digests, features, refs)
+    xyzm = space.places(digests, features)
     stops = np.cumsum(sizes).tolist()
     geoms = [identity.to_ewkb(xyzm[inverse[stop - size : stop]]) for stop, size in zip(stops, sizes, strict=True)]
     query(db, "select hartonomous._atom_block_explode($1, $2, $3, $4, $5)", *_keys(places),

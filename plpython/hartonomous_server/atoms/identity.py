@@ -2,6 +2,7 @@
 
 x, y: two top bits carry the modality (so the top four bits of h_xy are the modality), 29 bits locality (see locality).
 z, m: 31 bits each of SHA-256 of the content, mixed with the tenant unless the tenant is 0 (public, portable).
+Where other content lies there already, z and m are those of the next probe that is free.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hartonomous_server.atoms import hilbert, locality
@@ -18,6 +19,7 @@ from hartonomous_server.blas import numpy
 if TYPE_CHECKING:
     import numpy as np
 
+PROBES = 16  # places of one content
 COLLECTION_ZM, POINT_ZM = 7 | 0xC0000000, 1 | 0xC0000000  # EWKB type codes with Z and M flags
 
 
@@ -33,19 +35,34 @@ class Identities:
 def identify(contents: Sequence[bytes], modality: int, tenant: int) -> Identities:
     """Identities of contents of one modality (0 .. 15) for a tenant."""
     hashes = [hashlib.sha256(content).digest() for content in contents]
-    xyzm = places(b"".join(hashes), locality.features(contents, modality), modality, tenant)
+    xyzm = Space(tenant, modality).places(b"".join(hashes), locality.features(contents, modality))
     return Identities(hashes, xyzm, keys_of(xyzm))
 
 
-def places(hashes: bytes, features: bytes, modality: int, tenant: int) -> np.ndarray:
-    """Places (n, 4) of contents: their SHA-256 and features, each in a row."""
-    np = numpy()
-    if tenant:
-        mixed = (hashes[at : at + 32] for at in range(0, len(hashes), 32))
-        hashes = b"".join(hashlib.sha256(struct.pack(">i", tenant) + one).digest() for one in mixed)
-    zone = np.array(hilbert.decode(np.array([modality]), order=2)).T << locality.FEATURE_BITS
-    digest = np.frombuffer(hashes, ">u4").reshape(-1, 8)[:, :2].astype(np.int64)
-    return np.hstack([zone | np.frombuffer(features, "<u4").reshape(-1, 2).astype(np.int64), digest >> 1])
+@dataclass
+class Space:
+    """Where contents of one modality of a tenant lie. probes: of those that do not lie at their first place."""
+
+    tenant: int
+    modality: int
+    probes: dict[bytes, int] = field(default_factory=dict)
+
+    def places(self, hashes: bytes, features: bytes) -> np.ndarray:
+        """Places (n, 4) of contents: their SHA-256 and features, each in a row."""
+        np = numpy()
+        if self.tenant or self.probes:
+            each = (hashes[at : at + 32] for at in range(0, len(hashes), 32))
+            hashes = b"".join(mixed(self.tenant, one, self.probes.get(one, 0)) for one in each)
+        zone = np.array(hilbert.decode(np.array([self.modality]), order=2)).T << locality.FEATURE_BITS
+        digest = np.frombuffer(hashes, ">u4").reshape(-1, 8)[:, :2].astype(np.int64)
+        return np.hstack([zone | np.frombuffer(features, "<u4").reshape(-1, 2).astype(np.int64), digest >> 1])
+
+
+def mixed(tenant: int, digest: bytes, probe: int) -> bytes:
+    """What decides z and m."""
+    if probe:
+        return hashlib.sha256(struct.pack(">iB", tenant, probe) + digest).digest()
+    return hashlib.sha256(struct.pack(">i", tenant) + digest).digest() if tenant else digest
 
 
 def keys_of(xyzm: np.ndarray) -> np.ndarray:

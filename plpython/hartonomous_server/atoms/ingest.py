@@ -38,7 +38,7 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
 def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str | None, metadata: str,
                 fetch: content.Fetch) -> int:
     """Artifact id of a content of which the tree is known and fetch reads pieces."""
-    xyzm = identity.places(root.digest, root.feature, modality, tenant)
+    xyzm = identity.Space(tenant, modality).places(root.digest, root.feature)
     ids = identity.Identities([root.digest], xyzm, identity.keys_of(xyzm))
     stored = _put(db, tenant, modality, None, ids, [root.end], [None], lambda new: [root], fetch)
     _found(db, tenant, stored, [uri], [metadata])
@@ -122,10 +122,20 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
         decoding.store(db, tenant, modality, [
             (rows[i]["artifact_id"], Source(lengths[i], partial(_piece, fetch, i))) for i in new
         ])
-        atoms = content.put(db, tenant, modality, plan(new), lambda sources, starts, ends: fetch(
+        space, roots = identity.Space(tenant, modality), plan(new)
+        atoms = content.put(db, space, roots, lambda sources, starts, ends: fetch(
             [new[source] for source in sources], starts, ends
         ))
+        if moved := [i for i, root in enumerate(roots) if root.digest in space.probes]:
+            _move(db, space, [rows[new[i]]["artifact_id"] for i in moved], [roots[i] for i in moved])
     return Stored([row["artifact_id"] for row in rows], ids.hashes, len(new), atoms)
+
+
+def _move(db: Any, space: identity.Space, ids: Sequence[int], roots: Sequence[tree.Node]) -> None:
+    """Artifacts were recorded before it was known that their places are taken."""
+    places = space.places(b"".join(root.digest for root in roots), b"".join(root.feature for root in roots))
+    query(db, "select hartonomous._artifact_move($1, $2, $3, $4, $5)", ("int", space.tenant), ("bigint[]", ids),
+          *(("bigint[]", column.tolist()) for column in identity.keys_of(places).T))
 
 
 def _piece(fetch: content.Fetch, source: int, start: int, end: int) -> bytes:
