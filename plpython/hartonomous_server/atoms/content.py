@@ -223,7 +223,8 @@ def _elsewhere(space: identity.Space, atoms: _Atoms, taken: Sequence[int]) -> _A
     for i in taken:
         _probe(space, atoms.digests[i])
     digests, features = ([column[i] for i in taken] for column in (atoms.digests, atoms.features))
-    rest: Any = (column and [column[i] for i in taken] for column in (atoms.refs, atoms.pieces, atoms.geoms, atoms.ends))
+    columns: Any = (atoms.refs, atoms.pieces, atoms.geoms, atoms.ends)
+    rest = (column and [column[i] for i in taken] for column in columns)
     return _Atoms(space.places(b"".join(digests), b"".join(features)), digests, features, *rest)
 
 
