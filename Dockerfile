@@ -1,7 +1,9 @@
 # One system for every path: Docker, Podman, or buildah without a daemon.
 #   system  Debian, PostgreSQL and all libraries; development runs on it with the checkout installed live
 #   server  system + this project's code: the image to deploy
-#   test    system + the test runners and the reference engines
+#   torch   system + the reference engines' library
+#   trained a small decoder that tests and benchmarks generate with, trained here on the manual
+#   test    torch + the test runners and the reference engines
 #   neo4j   Neo4j Community, which the graph is mirrored to
 FROM debian:trixie-slim AS system
 ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
@@ -52,8 +54,14 @@ STOPSIGNAL SIGINT
 ENTRYPOINT ["tools/server.sh"]
 CMD ["run"]
 
-FROM system AS test
+FROM system AS torch
 RUN apt-get update && apt-get install -y --no-install-recommends python3-torch && rm -rf /var/lib/apt/lists/*
+
+FROM torch AS trained
+COPY tools/train_decoder.py /tmp/
+RUN python3 /tmp/train_decoder.py /usr/local/share/postgresql-doc/html /usr/local/share/hartonomous/decoder
+
+FROM torch AS test
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       postgresql-17-pgtap postgresql-17-plpgsql-check libtap-parser-sourcehandler-pgtap-perl \
@@ -77,6 +85,7 @@ RUN mkdir -p /tmp/samples /usr/local/share/hartonomous/samples && cd /tmp/sample
       -exec cp {} /usr/local/share/hartonomous/samples/ \; \
  && gunzip /usr/local/share/hartonomous/samples/*.gz \
  && rm -rf /tmp/samples /var/lib/apt/lists/*
+COPY --from=trained /usr/local/share/hartonomous/decoder /usr/local/share/hartonomous/decoder
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 FROM debian:trixie-slim AS neo4j

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 from pathlib import Path
 
 MANUAL = Path(os.environ.get("HARTONOMOUS_MANUAL", "/usr/local/share/postgresql-doc/html"))
@@ -21,3 +23,9 @@ def write(folder: Path, content: dict[str, str]) -> Path:
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def text(page: str) -> str:
+    """What a page says, without its markup."""
+    words = html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<body")[2].partition(">")[2]))
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[ \t\xa0]+", " ", words)).strip()

@@ -38,7 +38,7 @@ choose_engine() {
 root_name() { echo "hartonomous-$(printf %s "$checkout" | sha256sum | cut -c1-10)-$instance"; }
 data_dir() { echo "$state/$instance/data"; }
 stage() { [ $instance = dev ] && echo system || echo $instance; }
-image() { echo "localhost/hartonomous/$(stage):$(cat Dockerfile tools/neo4j/pom.xml | sha256sum | cut -c1-12)"; }
+image() { echo "localhost/hartonomous/$(stage):$(cat Dockerfile tools/neo4j/pom.xml tools/train_decoder.py | sha256sum | cut -c1-12)"; }
 port() { cat "$state/$instance/port" 2>/dev/null || die "no $instance server was made yet: run make up"; }
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 

@@ -88,11 +88,13 @@ class Caller:
         text, arguments = statement(function, required, optional)
         return self.query(text, arguments, rows)
 
-    def _stream(self, function: str, required: Mapping[str, Any]) -> Generator[Any, None, None]:
+    def _stream(
+        self, function: str, required: Mapping[str, Any], rows: int = ROWS_A_FETCH, **optional: Any
+    ) -> Generator[Any, None, None]:
         """Values of a function, fetched as the server makes them, in a transaction that ends with the last one."""
-        text, arguments = statement(function, required, {})
+        text, arguments = statement(function, required, optional)
         with self.transaction(), self.connection.cursor("hartonomous_stream") as cursor:
-            cursor.itersize = ROWS_A_FETCH
+            cursor.itersize = rows
             cursor.execute(text.replace("* from ", "", 1), arguments)  # in FROM the server would collect them first
             for (value,) in cursor:
                 yield value

@@ -169,6 +169,18 @@ class EmbeddingUnsupported(Error):
     sqlstate = "ZH031"
 
 
+class PredictionInvalid(Error):
+    """model's prediction is not finite"""
+
+    sqlstate = "ZH032"
+
+
+class MemoryExceeded(Error):
+    """memory that inference may take is exceeded"""
+
+    sqlstate = "ZH033"
+
+
 class VectorInvalid(Error):
     """vector does not have the expected dimensions or is not finite"""
 

@@ -37,10 +37,12 @@ class ModelFiles:
         architectures = config.get("architectures") if isinstance(config, dict) else None
         if not architectures or not isinstance(architectures[0], str):
             raise ModelCorrupt(
-                f"{self.folder / 'config.json'} names no architecture", hint='expected "architectures": ["BertModel"]'
+                f"{self.folder / 'config.json'} names no architecture",
+                hint='expected such as "architectures": ["BertModel"]',
             )
         optional = {
             "sentence_bert_config": self._json("sentence_bert_config.json"),
+            "generation_config": self._json("generation_config.json"),
             "pooling": self._json("1_Pooling/config.json"),
             "modules": self._json("modules.json"),
             "safetensors_metadata": metadata,

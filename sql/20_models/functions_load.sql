@@ -15,7 +15,7 @@ begin
             using errcode = '22023';
     elsif model_begin.architecture is null or model_begin.config is null then
         raise exception 'architecture and config must not be NULL' using errcode = '22004',
-            hint = 'config is {"config": <config.json>, "pooling": <1_Pooling/config.json>, ...}; hartonomous models ingest PATH sends it';
+            hint = 'config is {"config": <config.json>, "pooling": <1_Pooling/config.json>, "generation_config": ..., ...}; hartonomous models ingest PATH sends it';
     end if;
     select * into facts from hartonomous._architecture(model_begin.architecture, model_begin.config);
     insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer, dimensions, max_tokens)

@@ -19,7 +19,7 @@ create table hartonomous.model (
 select hartonomous._opaque_ids('hartonomous.model', 'model_id');
 create index on hartonomous.model (base_model_id);
 comment on table hartonomous.model is
-'Models. kind: embedding, classification; base_model_id: the embedding model that a head is fitted to; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
+'Models. kind: embedding, generation, classification; base_model_id: the embedding model that a head is fitted to; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
 
 create table hartonomous.model_layer (
     model_layer_id bigint primary key,

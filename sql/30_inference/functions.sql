@@ -108,7 +108,7 @@ comment on function hartonomous._embed_recorded(int, bigint, text[]) is 'Vector 
 
 create or replace function hartonomous._request_put(
     tenant_id int, operation text, model_id bigint, state_hash bytea, input_hash bytea, output_hash bytea,
-    items int, tokens bigint, engine text, blas_core text, threads int, seconds double precision) returns bigint
+    items int, tokens bigint, engine text, blas_core text, threads int, seconds double precision, parameters jsonb default '{}') returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -116,11 +116,12 @@ declare
     request bigint;
 begin
     insert into hartonomous.inference_request
-        (tenant_id, operation, model_id, state_hash, input_hash, output_hash, items, tokens, engine, blas_core, threads, role_name, duration)
+        (tenant_id, operation, model_id, state_hash, input_hash, output_hash, items, tokens, engine, blas_core, threads, role_name, duration,
+         parameters)
     values (_request_put.tenant_id, _request_put.operation, _request_put.model_id, _request_put.state_hash, _request_put.input_hash,
             _request_put.output_hash, _request_put.items, _request_put.tokens,
             concat('hartonomous ', hartonomous.version(), ', ', _request_put.engine), _request_put.blas_core, _request_put.threads,
-            hartonomous._caller(), make_interval(secs => seconds))
+            hartonomous._caller(), make_interval(secs => seconds), _request_put.parameters)
     returning inference_request_id into request;
     perform hartonomous._graph_node_put(_request_put.tenant_id, 'inference_request', array[request],
         array[jsonb_build_object('operation', _request_put.operation, 'items', _request_put.items,
@@ -130,5 +131,5 @@ begin
     return request;
 end
 $$;
-comment on function hartonomous._request_put(int, text, bigint, bytea, bytea, bytea, int, bigint, text, text, int, double precision) is
+comment on function hartonomous._request_put(int, text, bigint, bytea, bytea, bytea, int, bigint, text, text, int, double precision, jsonb) is
 'Records an inference request and its edge to the model; returns its id.';

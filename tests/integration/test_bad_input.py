@@ -97,9 +97,9 @@ CASES = [
     ("hartonomous.atom_identity('x', 'smell')", "22023", "unknown modality"),
     # models
     (
-        "hartonomous.model_begin('m', 'LlamaForCausalLM', '{}')",
+        "hartonomous.model_begin('m', 'MambaForCausalLM', '{}')",
         "ZH024",
-        "LlamaForCausalLM is not supported, expected one of BertModel",
+        "MambaForCausalLM is not supported, expected one of BertModel",
     ),
     ("hartonomous.model_begin('m', 'BertModel', '{}')", "ZH025", 'configuration has no key "config"'),
     ("hartonomous.model_begin('m', 'BertModel', '[]')", "ZH025", "configuration"),

@@ -140,8 +140,8 @@ def test_a_dtype_that_is_no_weights(folder, refused):
 
 
 def test_an_architecture_that_is_not_supported(dsn, connection, folder, refused):
-    rewrite(folder, "config.json", lambda config: config | {"architectures": ["LlamaForCausalLM"]})
-    refused(folder, errors.ArchitectureUnsupported, "LlamaForCausalLM is not supported, expected one of BertModel")
+    rewrite(folder, "config.json", lambda config: config | {"architectures": ["MambaForCausalLM"]})
+    refused(folder, errors.ArchitectureUnsupported, "MambaForCausalLM is not supported, expected one of BertModel")
     assert "BertModel" in cli.run(dsn, "models", "ingest", folder, code=1).stderr
 
 

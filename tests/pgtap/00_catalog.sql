@@ -135,7 +135,7 @@ select set_eq(
     array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', '_version_stamp', 'atom_identity', 'atom_nearest', 'atom_path', 'spatial_summary', 'spatial_summary_refresh', 'attention', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
           'artifact_shapes', 'artifact_overlap', 'audio_samples', 'image_pixels', 'sensor_samples', 'text_lines',
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
-          'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'impact',
+          'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'generate', 'generate_many', 'generate_stream', 'impact',
           'ingest_abort', 'ingest_begin', 'ingest_commit', 'ingest_missing', 'ingest_part', 'upload_expire',
           'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',

@@ -6,7 +6,7 @@ select plan(62);
 set local role ann;
 
 -- begin
-select throws_ok($$select hartonomous.model_begin('m', 'LlamaForCausalLM', '{}')$$, 'ZH024', null, 'an architecture that no engine runs');
+select throws_ok($$select hartonomous.model_begin('m', 'MambaForCausalLM', '{}')$$, 'ZH024', null, 'an architecture that no engine runs');
 select throws_ok($$select hartonomous.model_begin('m', null, '{}')$$, '22004');
 select throws_ok($$select hartonomous.model_begin('m', 'BertModel', '{}')$$, 'ZH025', null, 'a configuration without its config.json');
 select throws_ok($$select hartonomous.model_begin('m', 'BertModel', null)$$, '22004');

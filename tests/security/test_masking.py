@@ -20,7 +20,7 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
     "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
-    "detokenize", "atom_path", "spatial_summary",
+    "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
     "tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",

@@ -25,11 +25,15 @@ def files(**changes: object) -> dict[str, object]:
 
 
 def found_tensors() -> dict[str, tuple[str, tuple[int, ...]]]:
-    return {name: ("F32", shape) for name, shape in architecture.expected_tensors("BertModel", CONFIG).items()}
+    return {name: ("F32", shape) for shapes in expected() for name, shape in shapes.items()}
+
+
+def expected() -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    return architecture.expected_tensors(architecture.BertConfig.parse(CONFIG))
 
 
 def test_expected_tensors_cover_every_layer() -> None:
-    shapes = architecture.expected_tensors("BertModel", CONFIG)
+    shapes, _ = expected()
     assert shapes["embeddings.word_embeddings.weight"] == (30, 8)
     assert shapes["encoder.layer.1.intermediate.dense.weight"] == (16, 8)
     assert shapes["encoder.layer.1.output.dense.weight"] == (8, 16)
@@ -38,13 +42,13 @@ def test_expected_tensors_cover_every_layer() -> None:
 
 
 def test_complete_tensors_pass_with_and_without_the_optional_ones() -> None:
-    expected = architecture.expected_tensors("BertModel", CONFIG)
+    required, optional = expected()
     found = found_tensors()
     found["embeddings.position_ids"] = ("I64", (1, 12))
-    architecture.check_tensors(found, expected)
-    for name in architecture.OPTIONAL:
+    architecture.check_tensors(found, required, optional)
+    for name in optional:
         del found[name]
-    architecture.check_tensors(found, expected)
+    architecture.check_tensors(found, required, optional)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +68,13 @@ def test_a_wrong_tensor_is_named(name: str, value: tuple[str, tuple[int, ...]] |
     else:
         found[name] = value
     with pytest.raises(errors.TensorMismatch) as caught:
-        architecture.check_tensors(found, architecture.expected_tensors("BertModel", CONFIG))
+        architecture.check_tensors(found, *expected())
     assert message in str(caught.value)
 
 
 def test_unsupported_architecture_names_the_supported_ones() -> None:
     with pytest.raises(errors.ArchitectureUnsupported, match="architecture RobertaModel .* expected one of BertModel"):
-        architecture.expected_tensors("RobertaModel", CONFIG)
+        architecture.parse("RobertaModel", {"config": CONFIG})
 
 
 @pytest.mark.parametrize("key", [key for key in CONFIG if key != "hidden_act"])
@@ -111,9 +115,9 @@ def test_facts() -> None:
 
 
 def test_max_tokens_never_exceeds_the_positions() -> None:
-    assert architecture.max_tokens(files(sentence_bert_config={"max_seq_length": 4096})) == 12
+    assert architecture.max_tokens("BertModel", files(sentence_bert_config={"max_seq_length": 4096})) == 12
     with pytest.raises(errors.ModelCorrupt, match="max_seq_length is 1, expected an integer of at least 2"):
-        architecture.max_tokens(files(sentence_bert_config={"max_seq_length": 1}))
+        architecture.max_tokens("BertModel", files(sentence_bert_config={"max_seq_length": 1}))
 
 
 def test_unknown_pooling_and_modules_are_refused() -> None:

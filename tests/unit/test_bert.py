@@ -50,7 +50,7 @@ def pack(files: Mapping[str, Any], weights: Weights, buffer: Any = None) -> Any:
 
 def large_packed(files: Mapping[str, Any]) -> Any:
     random = np.random.default_rng(3)
-    shapes = architecture.expected_tensors("BertModel", files["config"])
+    shapes, _ = architecture.expected_tensors(architecture.BertConfig.parse(files["config"]))
     weights = {name: random.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes.items()}
     return pack(files, weights)
 

@@ -115,7 +115,7 @@ def test_missing_tokenizer(files: dict[str, Any] | None) -> None:
 @pytest.mark.parametrize("content", [{}, tokenizer_json(model={"type": "Nonsense"})])
 def test_broken_tokenizer(content: dict[str, Any]) -> None:
     with pytest.raises(errors.TokenizerInvalid, match=r"tokenizer\.json is not valid"):
-        tokenizer.check({"tokenizer": content or {"version": "1.0"}}, model_files())
+        tokenizer.check({"tokenizer": content or {"version": "1.0"}}, "BertModel", model_files())
 
 
 def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
@@ -136,13 +136,14 @@ def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
 )
 def test_a_tokenizer_that_could_explode(changes: dict[str, Any]) -> None:
     with pytest.raises(errors.TokenizerInvalid, match="expected|not supported"):
-        tokenizer.check({"tokenizer": tokenizer_json(**changes)}, model_files())
-    tokenizer.check({"tokenizer": tokenizer_json(normalizer=replace({"String": "ab"}, "a"))}, model_files())
+        tokenizer.check({"tokenizer": tokenizer_json(**changes)}, "BertModel", model_files())
+    shorter = tokenizer_json(normalizer=replace({"String": "ab"}, "a"))
+    tokenizer.check({"tokenizer": shorter}, "BertModel", model_files())
 
 
 def test_check_compares_with_the_embedding_table() -> None:
-    tokenizer.check({"tokenizer": tokenizer_json()}, model_files())
+    tokenizer.check({"tokenizer": tokenizer_json()}, "BertModel", model_files())
     with pytest.raises(errors.TokenizerInvalid, match="token id 11, expected ids below vocab_size 11"):
-        tokenizer.check({"tokenizer": tokenizer_json()}, model_files(config={"vocab_size": 11}))
+        tokenizer.check({"tokenizer": tokenizer_json()}, "BertModel", model_files(config={"vocab_size": 11}))
     with pytest.raises(errors.TokenizerInvalid, match="no token for an empty text"):
-        tokenizer.check({"tokenizer": tokenizer_json(post_processor=None)}, model_files())
+        tokenizer.check({"tokenizer": tokenizer_json(post_processor=None)}, "BertModel", model_files())

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.inference import batching, packing
+from hartonomous_server.inference import batching, decoder_packing, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models import architecture, loading, running
-from hartonomous_server.models.architecture import BertConfig
+from hartonomous_server.models import architecture, decoders, loading, running
+from hartonomous_server.models.decoders import DecoderConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from hartonomous_server.inference.decoder import Decoder
 
 # Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
@@ -58,12 +60,13 @@ class Batch(NamedTuple):
             ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash),
             ("bytea", inputs), ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()),
             ("int", len(self.texts)), ("bigint", self.tokens),
-            ("text", _libraries()), ("text", blas.core_name()), ("int", self.threads),
+            ("text", libraries()), ("text", blas.core_name()), ("int", self.threads),
             ("double precision", self.seconds),
         )[0]["id"]
 
 
-def _libraries() -> str:
+def libraries() -> str:
+    """Names and versions of the libraries that decide a result."""
     from importlib import metadata  # only here: it imports much
 
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
@@ -73,7 +76,7 @@ def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
     """Embeds texts with a model that can embed."""
     started = time.perf_counter()
     state = state_hash(db, model_id)
-    model = _load(db, model_id, state)
+    model = load(db, model_id, state)
     check = interrupts(db)
     ids: list[list[int]] = []
     for start in range(0, len(texts), TEXTS_A_SLICE):
@@ -97,13 +100,13 @@ def threads(db: Any) -> int:
 
 def tokenizer(db: Any, model_id: int) -> Tokenizer:
     """The tokenizer of a model, loaded once per backend."""
-    return _load(db, model_id, state_hash(db, model_id)).tokenizer
+    return load(db, model_id, state_hash(db, model_id)).tokenizer
 
 
 def encoder(db: Any, model_id: int) -> Running | None:
     """A model that can embed, loaded once per backend; None for any other."""
     kind = query(db, "select kind from hartonomous.model where model_id = $1", ("bigint", model_id))[0]["kind"]
-    loaded = _load(db, model_id, state_hash(db, model_id)) if kind == "embedding" else None
+    loaded = load(db, model_id, state_hash(db, model_id)) if kind == "embedding" else None
     return loaded if loaded is not None and architecture.pooling_modes(loaded.files) else None
 
 
@@ -113,14 +116,22 @@ class Running:
     def __init__(self, form: running.Form) -> None:
         self._form = form
         self.files = form.facts["files"]
-        self.tokenizer = Tokenizer.from_prepared(form.tokenizer, self.files)
+        self._architecture = form.facts["architecture"]
+        self.tokenizer = Tokenizer.from_prepared(form.tokenizer, self.files, self._architecture)
 
     @cached_property
     def encoder(self) -> Encoder:
         return Encoder(self._form.facts["files"], self._form.weights, self._form.facts["tokens_independent"])
 
+    @cached_property
+    def decoder(self) -> Decoder:
+        from hartonomous_server.inference.decoder import Decoder
 
-def _load(db: Any, model_id: int, state: bytes) -> Running:
+        return Decoder(DecoderConfig.parse(self._architecture, self.files), self._form.weights)
+
+
+def load(db: Any, model_id: int, state: bytes) -> Running:
+    """A model of this state, loaded once per backend."""
     loaded = _running.pop(state, None)
     if loaded is None:
         loaded = Running(_form(db, model_id, state))
@@ -149,16 +160,23 @@ def state_hash(db: Any, model_id: int) -> bytes:
 
 def _form(db: Any, model_id: int, state: bytes) -> running.Form:
     def make() -> running.Form:
-        row = query(db, "select config, tokenizer from hartonomous.model where model_id = $1", ("bigint", model_id))[0]
+        sql = "select architecture, config, tokenizer from hartonomous.model where model_id = $1"
+        row = query(db, sql, ("bigint", model_id))[0]
         if row["tokenizer"] is None:
             raise errors.TokenizerInvalid("model has no tokenizer", hint="name one that reads texts")
-        files = json.loads(row["config"])
-        tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files)
-        config = BertConfig.parse(files["config"])
-        weights = packing.pack(config, loading.tensors(db, model_id).pop)
-        network = Bert(config, packing.unpack(config, weights))
-        facts = {"files": files, "tokens_independent": network.tokens_independent()}
+        name, files = row["architecture"], json.loads(row["config"])
+        tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files, name)
+        tensors = {decoders.canonical(name, tensor): array for tensor, array in loading.tensors(db, model_id).items()}
+        config = architecture.parse(name, files)
+        facts = {"architecture": name, "files": files}
+        if isinstance(config, DecoderConfig):
+            weights = decoder_packing.pack(config, tensors.pop)
+        else:
+            weights = packing.pack(config, tensors.pop)
+            network = Bert(config, packing.unpack(config, weights))
+            facts["tokens_independent"] = network.tokens_independent()
         return running.Form(weights, tokenizer.prepared(), facts)
 
     # the kernels that fold weights decide their last bits, and whether tokens are independent
-    return running.load(db, state, f"{packing.VERSION}-{blas.version()}-{blas.core_name()}", make)
+    layout = f"{packing.VERSION}-{decoder_packing.VERSION}-{blas.version()}-{blas.core_name()}"
+    return running.load(db, state, layout, make)

@@ -63,6 +63,31 @@ def _gelu(coefficients: tuple[float, ...]) -> Activation:
     return gelu
 
 
+def swiglu(gate: Array, up: Array, scratch: Array) -> None:
+    """gate = 2 silu(gate) up, where silu(x) = x / (1 + exp(-x)), which overflows nowhere when written with tanh."""
+    np.multiply(gate, np.float32(0.5), out=scratch)
+    np.tanh(scratch, out=scratch)
+    np.add(scratch, np.float32(1), out=scratch)
+    np.multiply(gate, scratch, out=gate)
+    np.multiply(gate, up, out=gate)
+
+
+def normalize(x: Array, y: Array, epsilon: float, axis: int, centre: bool) -> Array:
+    """y = x, each column (axis 0) or row (axis 1) of mean square 1, when centred of mean 0. Returns the factors."""
+    features = np.float32(x.shape[axis])
+    if centre:
+        np.subtract(x, _sums(x, axis) / features, out=y)
+        x = y
+    squares = np.multiply(x, x)
+    scale = np.float32(1) / np.sqrt(_sums(squares, axis) / features + np.float32(epsilon))
+    np.multiply(x, scale, out=y)
+    return scale
+
+
+def _sums(x: Array, axis: int) -> Array:
+    return column_sums(x)[None] if axis == 0 else np.add.reduce(x, axis=1, keepdims=True)
+
+
 def layer_norm(x: Array, scale: Array, shift: Array, epsilon: float, scratch: Array) -> None:
     """Each column to mean 0 and variance 1, then times ``scale`` plus ``shift``, both (features, 1)."""
     features = np.float32(len(x))

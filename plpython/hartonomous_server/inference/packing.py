@@ -81,43 +81,52 @@ def unpack(config: BertConfig, buffer: Any) -> Packed:
     return _Slots(config, np.frombuffer(buffer, np.float32)).packed
 
 
-class _Slots:
-    """Places the arrays one after the other; without a buffer it only measures."""
+class Slots:
+    """Places arrays one after the other in a buffer; without one it only measures."""
 
-    def __init__(self, config: BertConfig, buffer: Array | None) -> None:
+    def __init__(self, buffer: Array | None) -> None:
         self._buffer = buffer
         self.used = 0
-        hidden, inner = config.hidden_size, config.intermediate_size
-        self.packed = Packed(
-            words=self._place(config.vocab_size, hidden),
-            positions=self._place(config.max_position_embeddings, hidden),
-            norm=self._norm(hidden),
-            layers=[self._layer(hidden, inner) for _ in range(config.num_hidden_layers)],
-        )
-        if buffer is not None and buffer.size < self.used:
-            raise errors.ModelCorrupt(f"packed model has {buffer.nbytes} bytes, expected {self.used * 4}")
 
-    def _place(self, rows: int, columns: int) -> Array:
+    def place(self, rows: int, columns: int) -> Array:
         start, count = self.used, rows * columns
         self.used += math.ceil(count * 4 / ALIGNMENT) * ALIGNMENT // 4
         if self._buffer is None or self._buffer.size < start + count:
             return np.empty((0, 0), np.float32)
         return self._buffer[start : start + count].reshape(rows, columns)
 
+    def finish(self) -> None:
+        """Refuses a buffer that is too small."""
+        if self._buffer is not None and self._buffer.size < self.used:
+            raise errors.ModelCorrupt(f"packed model has {self._buffer.nbytes} bytes, expected {self.used * 4}")
+
+
+class _Slots(Slots):
+    def __init__(self, config: BertConfig, buffer: Array | None) -> None:
+        super().__init__(buffer)
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.packed = Packed(
+            words=self.place(config.vocab_size, hidden),
+            positions=self.place(config.max_position_embeddings, hidden),
+            norm=self._norm(hidden),
+            layers=[self._layer(hidden, inner) for _ in range(config.num_hidden_layers)],
+        )
+        self.finish()
+
     def _norm(self, hidden: int) -> Norm:
-        return Norm(self._place(hidden, 1), self._place(hidden, 1))
+        return Norm(self.place(hidden, 1), self.place(hidden, 1))
 
     def _layer(self, hidden: int, inner: int) -> Layer:
         return Layer(
-            qkv=self._place(3 * hidden, hidden),
-            query_bias=self._place(hidden, 1),
-            out=self._place(hidden, hidden),
-            out_bias=self._place(hidden, 1),
+            qkv=self.place(3 * hidden, hidden),
+            query_bias=self.place(hidden, 1),
+            out=self.place(hidden, hidden),
+            out_bias=self.place(hidden, 1),
             attention_norm=self._norm(hidden),
-            up=self._place(inner, hidden),
-            up_bias=self._place(inner, 1),
-            down=self._place(hidden, inner),
-            down_bias=self._place(hidden, 1),
+            up=self.place(inner, hidden),
+            up_bias=self.place(inner, 1),
+            down=self.place(hidden, inner),
+            down_bias=self.place(hidden, 1),
             output_norm=self._norm(hidden),
         )
 

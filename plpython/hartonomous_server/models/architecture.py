@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hartonomous_server import errors
+from hartonomous_server.models import configuration, decoders
+from hartonomous_server.models.decoders import DecoderConfig
 
 Shape = tuple[int, ...]
 
-FLOAT_DTYPES = ("F32", "F16", "BF16")
+FLOAT_DTYPES = ("F32", "F16", "BF16", "F64")
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
-SUPPORTED = ("BertModel",)
-MAX_LAYERS = 1000
-# Written by some exporters, used by no embedding: accepted, and checked when present.
-OPTIONAL = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
+SUPPORTED = ("BertModel", *decoders.SUPPORTED)
 
 _SIZES = (
     "hidden_size",
@@ -48,42 +47,50 @@ class BertConfig(NamedTuple):
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> BertConfig:
         """Checks a config.json and takes from it what the encoder needs."""
-        sizes = {key: _size(config, key) for key in _SIZES}
+        sizes = {key: configuration.size(config, key) for key in _SIZES}
         hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
-        if hidden % heads:
-            raise errors.ModelCorrupt(f"hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
-        if sizes["num_hidden_layers"] > MAX_LAYERS:
-            found = f"num_hidden_layers is {sizes['num_hidden_layers']}"
-            raise errors.ModelCorrupt(f"{found}, expected at most {MAX_LAYERS}")
-        _only(config, "position_embedding_type", ("absolute",), "absolute")
-        _only(config, "is_decoder", (False,), False)
-        _only(config, "add_cross_attention", (False,), False)
-        activation = _only(config, "hidden_act", ACTIVATIONS, "gelu")
-        epsilon = config.get("layer_norm_eps", 1e-12)
-        if not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
-            raise errors.ModelCorrupt(f"layer_norm_eps is {epsilon!r}, expected a number between 0 and 1")
-        return cls(**sizes, hidden_act=activation, layer_norm_eps=float(epsilon))
+        configuration.multiple("hidden_size", hidden, "num_attention_heads", heads)
+        configuration.layers(config, "num_hidden_layers")
+        configuration.only(config, "position_embedding_type", ("absolute",), "absolute")
+        configuration.only(config, "is_decoder", (False,), False)
+        configuration.only(config, "add_cross_attention", (False,), False)
+        activation = configuration.only(config, "hidden_act", ACTIVATIONS, "gelu")
+        epsilon = configuration.number(config, "layer_norm_eps", 1e-12, 0, 1)
+        return cls(**sizes, hidden_act=activation, layer_norm_eps=epsilon)
 
 
 def facts(architecture: str, files: Mapping[str, Any]) -> dict[str, Any]:
     """kind, dimensions and max_tokens that a model's configuration states; refuses what no engine here can run."""
-    _supported(architecture)
+    supported(architecture)
     if not isinstance(files, Mapping) or not isinstance(files.get("config"), Mapping):
         raise errors.ModelCorrupt(
             'configuration has no key "config"', hint='pass {"config": <config.json>, "pooling": ..., "modules": [...]}'
         )
-    for key, kind in (("sentence_bert_config", Mapping), ("pooling", Mapping), ("modules", list)):
+    kinds = {"sentence_bert_config": Mapping, "generation_config": Mapping, "pooling": Mapping, "modules": list}
+    for key, kind in kinds.items():
         if files.get(key) is not None and not isinstance(files[key], kind):
             raise errors.ModelCorrupt(f"{key} is a {type(files[key]).__name__}, expected the content of its file")
+    if architecture in decoders.SUPPORTED:
+        return {"kind": "generation", "dimensions": None, "max_tokens": max_tokens(architecture, files)}
     normalizes(files)
-    config = BertConfig.parse(files["config"])
-    parts = len(pooling_modes(files)) or 1
-    return {"kind": "embedding", "dimensions": config.hidden_size * parts, "max_tokens": max_tokens(files)}
+    dimensions = BertConfig.parse(files["config"]).hidden_size * (len(pooling_modes(files)) or 1)
+    return {"kind": "embedding", "dimensions": dimensions, "max_tokens": max_tokens(architecture, files)}
 
 
-def max_tokens(files: Mapping[str, Any]) -> int:
+def parse(architecture: str, files: Mapping[str, Any]) -> BertConfig | DecoderConfig:
+    """The dimensions of a model, checked."""
+    supported(architecture)
+    if architecture in decoders.SUPPORTED:
+        return DecoderConfig.parse(architecture, files)
+    return BertConfig.parse(files["config"])
+
+
+def max_tokens(architecture: str, files: Mapping[str, Any]) -> int:
     """Tokens a text is cut to, special tokens included: max_seq_length of sentence_bert_config, else all positions."""
-    positions = BertConfig.parse(files["config"]).max_position_embeddings
+    config = parse(architecture, files)
+    if isinstance(config, DecoderConfig):
+        return config.positions
+    positions = config.max_position_embeddings
     stated = (files.get("sentence_bert_config") or {}).get("max_seq_length")
     if stated is None:
         return positions
@@ -117,10 +124,14 @@ def normalizes(files: Mapping[str, Any]) -> bool:
     return "Normalize" in kinds
 
 
-def expected_tensors(architecture: str, config: Mapping[str, Any]) -> dict[str, Shape]:
-    """Shape of every tensor of an architecture; those named in OPTIONAL may be absent."""
-    _supported(architecture)
-    bert = BertConfig.parse(config)
+def expected_tensors(config: BertConfig | DecoderConfig) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Shape of every tensor that a model must have, and of those that exporters add and no engine reads."""
+    if isinstance(config, DecoderConfig):
+        return decoders.expected_tensors(config)
+    return _bert_tensors(config)
+
+
+def _bert_tensors(bert: BertConfig) -> tuple[dict[str, Shape], dict[str, Shape]]:
     hidden, inner = bert.hidden_size, bert.intermediate_size
     shapes: dict[str, Shape] = {
         "embeddings.word_embeddings.weight": (bert.vocab_size, hidden),
@@ -137,52 +148,31 @@ def expected_tensors(architecture: str, config: Mapping[str, Any]) -> dict[str, 
         shapes |= _linear(f"{layer}.intermediate.dense", inner, hidden)
         shapes |= _linear(f"{layer}.output.dense", hidden, inner)
         shapes |= _norm(f"{layer}.output.LayerNorm", hidden)
-    shapes["embeddings.position_ids"] = (1, bert.max_position_embeddings)
-    return shapes | _linear("pooler.dense", hidden, hidden)
+    optional = {"embeddings.position_ids": (1, bert.max_position_embeddings)}
+    return shapes, optional | _linear("pooler.dense", hidden, hidden)
 
 
-def check_tensors(found: Mapping[str, tuple[str, Shape]], expected: Mapping[str, Shape]) -> None:
+def check_tensors(found: Mapping[str, tuple[str, Shape]], required: Mapping[str, Shape],
+                  optional: Mapping[str, Shape]) -> None:
     """Compares dtypes and shapes found with the shapes expected; the first difference by name is an error."""
-    for name in sorted(expected.keys() | found.keys()):
+    for name in sorted(required.keys() | found.keys()):
         if name not in found:
-            if name not in OPTIONAL:
-                raise errors.TensorMismatch(f"tensor {name} is missing, expected shape {_text(expected[name])}")
-        elif name not in expected:
+            raise errors.TensorMismatch(f"tensor {name} is missing, expected shape {_text(required[name])}")
+        dtype, shape = found[name]
+        expected = required.get(name, optional.get(name))
+        if expected is None:
             raise errors.TensorMismatch(f"tensor {name} is not part of the architecture")
-        else:
-            _check_tensor(name, *found[name], expected[name])
+        if tuple(shape) != expected:
+            raise errors.TensorMismatch(f"tensor {name} has shape {_text(shape)}, expected {_text(expected)}")
+        if name in required and dtype not in FLOAT_DTYPES:
+            raise errors.TensorMismatch(f"tensor {name} has dtype {dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
 
 
-def _check_tensor(name: str, dtype: str, shape: Shape, expected: Shape) -> None:
-    if tuple(shape) != expected:
-        raise errors.TensorMismatch(f"tensor {name} has shape {_text(shape)}, expected {_text(expected)}")
-    if dtype not in FLOAT_DTYPES and name != "embeddings.position_ids":
-        raise errors.TensorMismatch(f"tensor {name} has dtype {dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
-
-
-def _supported(architecture: str) -> None:
+def supported(architecture: str) -> None:
     if architecture not in SUPPORTED:
         raise errors.ArchitectureUnsupported(
             f"architecture {architecture} is not supported, expected one of {', '.join(SUPPORTED)}"
         )
-
-
-def _size(config: Mapping[str, Any], key: str) -> int:
-    value = config.get(key)
-    if value is None:
-        raise errors.ModelCorrupt(f"configuration has no {key}", hint="pass the model's whole config.json")
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise errors.ModelCorrupt(f"{key} is {value!r}, expected a positive integer")
-    return value
-
-
-def _only(config: Mapping[str, Any], key: str, supported: tuple[Any, ...], default: Any) -> Any:
-    value = config.get(key, default)
-    if value not in supported:
-        raise errors.ArchitectureUnsupported(
-            f"{key} {value} is not supported, expected {' or '.join(str(s) for s in supported)}"
-        )
-    return value
 
 
 def _linear(name: str, outputs: int, inputs: int) -> dict[str, Shape]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.models import architecture
+from hartonomous_server.models.decoders import DecoderConfig
 
 # Read by the library at its first batch: a backend must not grow a thread pool.
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -24,6 +26,15 @@ CHARACTERS_A_TOKEN = 16
 MAX_CHARACTERS = 1_000_000  # of a text with hardly any words in it; what stands after them is not read
 
 MAX_WORD = 1000  # characters of a word: it is looked up in the square of its length
+
+# The expressions by which known families of models cut a text into words: no text keeps the library busy with them.
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
+_SPACES = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+KNOWN_EXPRESSIONS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
+    _CONTRACTIONS % "{1,3}" + _SPACES,  # Llama 3
+    _CONTRACTIONS % "" + _SPACES,  # Qwen 2
+)
 
 _SPECIAL_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token")
 
@@ -58,8 +69,10 @@ class Tokenizer:
         return cls(tokenizer, max_length, lower_case)
 
     @classmethod
-    def from_files(cls, tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> Tokenizer:
-        """From the two objects a model is stored with: its tokenizer files and its configuration files."""
+    def from_files(
+        cls, tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any], name: str = "BertModel"
+    ) -> Tokenizer:
+        """From what a model is stored with: its tokenizer files, its configuration files, its architecture's name."""
         if not isinstance(tokenizer_files, Mapping) or not isinstance(tokenizer_files.get("tokenizer"), Mapping):
             raise errors.TokenizerInvalid(
                 "model has no tokenizer.json",
@@ -67,19 +80,19 @@ class Tokenizer:
             )
         return cls.from_json(
             tokenizer_files["tokenizer"],
-            architecture.max_tokens(model_files),
+            architecture.max_tokens(name, model_files),
             tokenizer_files.get("tokenizer_config"),
             tokenizer_files.get("special_tokens_map"),
             _lower_case(model_files),
         )
 
     @classmethod
-    def from_prepared(cls, content: bytes, model_files: Mapping[str, Any]) -> Tokenizer:
+    def from_prepared(cls, content: bytes, model_files: Mapping[str, Any], name: str) -> Tokenizer:
         """From what prepared() gave, which was checked."""
         import tokenizers
 
         tokenizer = tokenizers.Tokenizer.from_buffer(content)
-        return cls(tokenizer, architecture.max_tokens(model_files), _lower_case(model_files))
+        return cls(tokenizer, architecture.max_tokens(name, model_files), _lower_case(model_files))
 
     def prepared(self) -> bytes:
         """All of it, settings applied, in the library's own form."""
@@ -102,6 +115,25 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         return self.encode_batch([text])[0]
 
+    def encode_whole(self, text: str) -> list[int]:
+        """Token ids of all of a text that a decoder goes on from; a text that is too long is an error."""
+        most = min(MAX_CHARACTERS, self._max_length * self.longest_token)
+        if len(text) > most:
+            raise errors.InvalidParameter(
+                f"prompt has {len(text)} characters, {self._max_length} tokens of this model have at most {most}",
+                hint="shorten the prompt",
+            )
+        self._tokenizer.no_truncation()
+        try:
+            return self._tokenizer.encode(text).ids
+        finally:
+            self._tokenizer.enable_truncation(self._max_length)
+
+    @cached_property
+    def longest_token(self) -> int:
+        """Characters of the longest token; in the vocabulary a character stands for itself or for one byte of it."""
+        return max(map(len, self._tokenizer.get_vocab()))
+
     def _head(self, text: str, characters: int = 0) -> str:
         """The beginning of a text, whole words: what a word becomes does not depend on the words after it."""
         characters = min(characters or self._max_length * CHARACTERS_A_TOKEN, MAX_CHARACTERS)
@@ -123,14 +155,15 @@ def _lower_case(model_files: Mapping[str, Any]) -> bool:
     return bool((model_files.get("sentence_bert_config") or {}).get("do_lower_case"))
 
 
-def check(tokenizer_files: Mapping[str, Any] | None, model_files: Mapping[str, Any]) -> None:
+def check(tokenizer_files: Mapping[str, Any] | None, name: str, model_files: Mapping[str, Any]) -> None:
     """Refuses a tokenizer that cannot be built or that yields ids the model has no embedding for."""
-    tokenizer = Tokenizer.from_files(tokenizer_files, model_files)
-    rows = architecture.BertConfig.parse(model_files["config"]).vocab_size
+    tokenizer = Tokenizer.from_files(tokenizer_files, model_files, name)
+    config = architecture.parse(name, model_files)
+    rows = config.vocabulary if isinstance(config, DecoderConfig) else config.vocab_size
     largest = tokenizer.largest_id
     if largest >= rows:
         raise errors.TokenizerInvalid(f"tokenizer has token id {largest}, expected ids below vocab_size {rows}")
-    if not tokenizer.encode(""):
+    if not isinstance(config, DecoderConfig) and not tokenizer.encode(""):
         raise errors.TokenizerInvalid("tokenizer gives no token for an empty text, expected its special tokens")
 
 
@@ -152,7 +185,9 @@ def _refuse_explosive_step(step: Any) -> None:
         return
     kind, pattern = step.get("type"), step.get("pattern")
     text = pattern.get("String", "") if isinstance(pattern, Mapping) else ""
-    if kind == "Precompiled" or isinstance(pattern, Mapping) and "Regex" in pattern:
+    expression = pattern.get("Regex") if isinstance(pattern, Mapping) else None
+    known = expression is None or kind == "Split" and expression in KNOWN_EXPRESSIONS
+    if kind == "Precompiled" or not known:
         raise errors.TokenizerInvalid(f"tokenizer step {kind} has a table or an expression of its own: not supported")
     if kind == "Replace" and len(str(step.get("content"))) > len(str(text)):
         raise errors.TokenizerInvalid("tokenizer step Replace makes texts longer, expected one that does not")
