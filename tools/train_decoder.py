@@ -45,6 +45,8 @@ def tokenizer(texts: list[str]) -> Tokenizer:
 
 
 class Block(torch.nn.Module):
+    later: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.ln_1, self.ln_2 = torch.nn.LayerNorm(HIDDEN), torch.nn.LayerNorm(HIDDEN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hartonomous_server import errors
 from hartonomous_server.inference.decoder import Cache, Check, Decoder, cache_bytes
@@ -40,7 +40,7 @@ class _Text:
         self._sampler = Sampler(options, prompt, decoder.config.vocabulary)
         self._pieces = Pieces(decode, prompt, options.stop)
 
-    def choose(self, logits: object) -> Piece:
+    def choose(self, logits: Any) -> Piece:
         """Takes the next token; its piece of text may be empty."""
         self.token = self._sampler.choose(logits)
         self._left -= 1

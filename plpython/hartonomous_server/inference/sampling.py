@@ -116,7 +116,7 @@ class Sampler:
 def candidates(logits: Array, options: Options) -> tuple[Array, Array]:
     """Tokens that may be drawn and their chances, the likeliest first, equal ones by id."""
     scores = logits.astype(np.float64)
-    tokens = np.arange(len(scores))
+    tokens: Array = np.arange(len(scores))
     if 0 < options.top_k < len(scores):
         least = np.partition(scores, -options.top_k)[-options.top_k]
         tokens = np.flatnonzero(scores >= least)
