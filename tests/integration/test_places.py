@@ -12,7 +12,8 @@ LINES = b"".join(b"%06d bottles of beer on the wall\n" % i for i in range(2000))
 NOISE = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(640))
 LEAVES = b"meter 206782fe17a7d643", b"meter 22edcf0eabcb2d68"
 BLOCKS = LINES + b"meter 31da899acdb2fedb", LINES + b"meter 1773f36219081764"
-PAIRS = {"leaves": LEAVES, "blocks": BLOCKS}
+COMPOSITES = NOISE + b"meter 300ba2d6b6c22d33", NOISE + b"meter 26a76de352b1e859"
+PAIRS = {"leaves": LEAVES, "blocks": BLOCKS, "composites": COMPOSITES}
 
 
 def first_place(some):
@@ -36,7 +37,7 @@ def test_the_pairs_fall_together():
     for one, other in PAIRS.values():
         assert one != other and first_place(one) == first_place(other)
     assert len(LEAVES[0]) <= locality.LEAF_BYTES
-    assert len(list(chunking.ends(BLOCKS[0]))) == 1
+    assert [len(list(chunking.ends(some[0]))) for some in (BLOCKS, COMPOSITES)] == [1, 3]
 
 
 def test_both_are_there_and_each_is_stored_once(client, pair):
