@@ -64,7 +64,7 @@ def plans_inside_functions_of_ones_own(session: Session, victim: Victim) -> bool
 
 @attack(CACHE_BY_NAME)
 def a_model_that_the_session_has_loaded(session: Session, victim: Victim) -> bool:
-    session.operator(f"update hartonomous.model set name = 'private' where tenant_id = {victim.tenant}")
+    session.rename_model(victim.tenant, "tiny", "private")
     try:
         with session.pooled() as (as_victim, as_attacker):
             mine = as_victim(
@@ -77,7 +77,7 @@ def a_model_that_the_session_has_loaded(session: Session, victim: Victim) -> boo
                 == mine
             )
     finally:
-        session.operator(f"update hartonomous.model set name = 'tiny' where tenant_id = {victim.tenant}")
+        session.rename_model(victim.tenant, "private", "tiny")
 
 
 LEAKY_BIND = """

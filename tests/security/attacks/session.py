@@ -86,6 +86,9 @@ class Session:
                 pass
         return passed
 
+    def rename_model(self, tenant: int, old: str, new: str) -> None:
+        self.operator(f"update hartonomous.model set name = '{new}' where tenant_id = {tenant} and name = '{old}'")
+
     def operator(self, *statements: str, parameters: Any = None) -> list[Any]:
         """As the superuser; rows of the last statement. An error is the test's, not a wall the attacker met."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:

@@ -100,7 +100,7 @@ def a_foreign_id_against_a_missing_one(session: Session, victim: Victim) -> bool
     asked = {name: (value, [NOBODYS] if isinstance(value, list) else NOBODYS) for name, value in foreign.items()}
     asked["model"] = ("victims", "nobodys")
     compared = 0
-    session.operator(f"update hartonomous.model set name = 'victims' where tenant_id = {victim.tenant}")
+    session.rename_model(victim.tenant, "tiny", "victims")
     try:
         with session.acting() as connection:
             for verb, arguments in verbs(session).items():
@@ -113,7 +113,7 @@ def a_foreign_id_against_a_missing_one(session: Session, victim: Victim) -> bool
                     if there != missing:
                         session.messages.append(f"{verb} {name}: {there} {missing}")
     finally:
-        session.operator(f"update hartonomous.model set name = 'tiny' where tenant_id = {victim.tenant}")
+        session.rename_model(victim.tenant, "victims", "tiny")
     assert compared >= 20
     return any(message.startswith("hartonomous.") for message in session.messages)
 
