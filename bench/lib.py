@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ def show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         figures = "  ".join(f"{name} {value:>10,.{row['digits']}f}" for name, value in row["figures"].items())
         print(f"{row['what']:{width}}  {row['unit']:6} {row['bar']:10} {'' if row['holds'] else 'FAILS':5}  {figures}")
+
+
+def judge(rows: list[dict[str, Any]]) -> None:
+    """Ends the run when a bar does not hold."""
+    barred = [row for row in rows if row["bar"]]
+    failed = [f"{row['part']}: {row['what']}" for row in barred if not row["holds"]]
+    print(f"{len(barred) - len(failed)} of {len(barred)} bars hold")
+    if failed:
+        sys.exit("do not hold: " + "; ".join(failed))
 
 
 def write(name: str, result: dict[str, Any]) -> Path:

@@ -86,29 +86,34 @@ declare
     target constant bigint := hartonomous._tensor_declare(tenant, _tensor_store.model_id, tensor, dtype, shape,
                                                           hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype));
     atoms  bytea[];
-    hashes bytea[];
+    starts bigint[];
+    pieces bytea[];
+    hashes bytea[];  -- of the pieces
     held   bigint;
 begin
     -- tiles end at multiples of the tile size within the tensor, whatever parts the caller sends
+    select array_agg(p.start order by p.start), array_agg(p.piece order by p.start), array_agg(sha256(p.piece) order by p.start)
+    into starts, pieces, hashes
+    from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p;
     -- who drops an atom that was found, before it is locked, makes it be put anew: then there is another round
-    select array_agg(distinct sha256(p.piece)) into hashes from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p;
     for round in 1 .. 10 loop
         insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
-        select tenant, sha256(p.piece), p.piece
-        from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p
-        where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = sha256(p.piece))
-        order by sha256(p.piece)
+        select tenant, p.hash, p.piece
+        from unnest(hashes, pieces) as p (hash, piece)
+        where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = p.hash)
+        order by p.hash
         on conflict (tenant_id, content_hash) do nothing;
         perform from hartonomous.tensor_atom as a
         where a.tenant_id = tenant and a.content_hash = any (hashes) order by a.content_hash for key share;
         get diagnostics held = row_count;
-        exit when held = coalesce(cardinality(hashes), 0);
+        exit when held = (select count(distinct p.hash) from unnest(hashes) as p (hash));
     end loop;
 
     insert into hartonomous.tensor_atom_coefficient (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length)
-    select tenant, target, a.tensor_atom_id, p.start, octet_length(p.piece)
-    from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p
-    join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = sha256(p.piece)
+    select tenant, target, a.tensor_atom_id, p.start,
+           coalesce(lead(p.start) over (order by p.start), _tensor_store.start + octet_length(_tensor_store.data)) - p.start
+    from unnest(starts, hashes) as p (start, hash)
+    join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = p.hash
     order by p.start
     on conflict (model_tensor_id, ordinal, start) do nothing;
 
@@ -116,8 +121,7 @@ begin
     from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
     where c.model_tensor_id = target and c.start < _tensor_store.start + octet_length(_tensor_store.data)
       and c.start + c.byte_length > _tensor_store.start;
-    if atoms is distinct from (select array_agg(sha256(p.piece) order by p.start)
-                               from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p) then
+    if atoms is distinct from hashes then
         raise exception 'tensor "%": bytes % to % overlap a part already put', tensor, start, start + octet_length(data)
             using errcode = 'ZH023', hint = 'parts must not overlap; the same part again is fine. hartonomous.model_drop begins anew';
     end if;

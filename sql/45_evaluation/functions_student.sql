@@ -66,15 +66,14 @@ begin atomic
 end;
 comment on function hartonomous._tensor_copy(int, bigint, bigint, text) is 'Gives a tensor of a model the parts that another''s has.';
 
-create or replace function hartonomous._text_sample(tenant_id int, skipped int, count int) returns setof text
+create or replace function hartonomous._text_sample(tenant_id int, count int) returns setof text
 language sql stable parallel safe
 begin atomic
     select hartonomous._embedding_input(t.heading, t.body)
-    from hartonomous.artifact_text as t
-    where t.tenant_id = _text_sample.tenant_id
-      and t.artifact_id in (select a.artifact_id from hartonomous.artifact as a
-                            where a.tenant_id = _text_sample.tenant_id and a.deleted_at is null and a.canonical_text is not null
-                            order by a.content_hash offset _text_sample.skipped limit _text_sample.count)
-    order by t.artifact_id;
+    from (select a.artifact_id, a.content_hash from hartonomous.artifact as a
+          where a.tenant_id = _text_sample.tenant_id and a.deleted_at is null and a.canonical_text is not null
+          order by a.content_hash limit _text_sample.count) as a
+    join hartonomous.artifact_text as t on t.tenant_id = _text_sample.tenant_id and t.artifact_id = a.artifact_id
+    order by a.content_hash;
 end;
-comment on function hartonomous._text_sample(int, int, int) is 'Stored texts of a tenant in the order of their hashes, which is as good as random and always the same.';
+comment on function hartonomous._text_sample(int, int) is 'Stored texts of a tenant in the order of their hashes, which is as good as random and always the same.';

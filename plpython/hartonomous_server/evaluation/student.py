@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ATOM_BYTES = 256 * 1024
 LEAST = 16  # rows and columns of a matrix worth truncating
-OBSERVED, COMPARED = 64, 96  # texts; the two samples do not overlap
+SAMPLE = 340  # stored texts: a quarter to compare by, the others to see what matrices are applied to
 NEIGHBOURS = 5
 
 
@@ -101,7 +101,7 @@ def _store(db: Any, tenant: int, tensor_id: int, parts: list[Pairs]) -> None:
 
 def _inputs(db: Any, tenant: int, model_id: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What an encoder's matrices are applied to, over stored texts; nothing for other models and without texts."""
-    texts = _sample(db, tenant, 0, OBSERVED)
+    texts = _sample(db, tenant)[1]
     model = engine.encoder(db, model_id) if texts else None
     if model is None:
         return {}
@@ -116,15 +116,17 @@ def _inputs(db: Any, tenant: int, model_id: int) -> dict[str, tuple[np.ndarray, 
     return found
 
 
-def _sample(db: Any, tenant: int, skipped: int, count: int) -> list[str]:
-    sql = "select t as text from hartonomous._text_sample($1, $2, $3) as t"
-    return [row["text"] for row in query(db, sql, ("int", tenant), ("int", skipped), ("int", count))]
+def _sample(db: Any, tenant: int) -> tuple[list[str], list[str]]:
+    """Texts to compare by, and others."""
+    rows = query(db, "select t as text from hartonomous._text_sample($1, $2) as t", ("int", tenant), ("int", SAMPLE))
+    texts = [row["text"] for row in rows]
+    return texts[: len(texts) // 4], texts[len(texts) // 4 :]
 
 
 def quality(db: Any, tenant: int, parent: int, student: int) -> str:
     """How close the student's embeddings of stored texts are to the parent's, as JSON."""
     np = blas.numpy()
-    texts = _sample(db, tenant, OBSERVED, COMPARED)
+    texts = _sample(db, tenant)[0]
     if len(texts) <= NEIGHBOURS or engine.encoder(db, parent) is None:
         return json.dumps({"texts": 0})
     both = []
