@@ -1,5 +1,5 @@
--- Owners: tables and plain functions belong to hartonomous_owner, SECURITY DEFINER functions to hartonomous_definer, but for the one
--- that makes indexes, which only the owner of a table can. Nothing is
+-- Owners: tables and plain functions belong to hartonomous_owner, SECURITY DEFINER functions to hartonomous_definer, but for those
+-- that make indexes, which only the owner of a table can. Nothing is
 -- executable by PUBLIC; what each group role may call is listed here and held by a golden matrix in the tests.
 grant usage on schema hartonomous to hartonomous_owner, hartonomous_definer, hartonomous_reader, hartonomous_worker, hartonomous_admin;
 grant create on schema hartonomous to hartonomous_owner, hartonomous_definer;
@@ -23,7 +23,7 @@ begin
             case item.relkind when 'm' then 'hartonomous_definer' else 'hartonomous_owner' end);
     end loop;
     for item in
-        select p.oid::pg_catalog.regprocedure as routine, p.prosecdef and p.proname <> '_metadata_index_build' as prosecdef
+        select p.oid::pg_catalog.regprocedure as routine, p.prosecdef and p.proname not in ('_metadata_index_build', '_embedding_index_build') as prosecdef
         from pg_catalog.pg_proc as p
         where p.pronamespace in ('hartonomous'::pg_catalog.regnamespace, 'hartonomous_private'::pg_catalog.regnamespace)
     loop
@@ -84,11 +84,11 @@ do $$
 declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'atom_nearest', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tokenize', 'detokenize',
-        'attention', 'embed', 'project', 'search', 'search_vector', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
+        'attention', 'embed', 'project', 'search', 'search_vector', 'search_explain', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
         'metadata_schema_list', 'semantics_pending', 'evaluation_list', 'model_validate',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
-        'embed_many', 'embed_artifacts', 'generate', 'generate_many', 'generate_stream', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy',
+        'embed_many', 'embed_artifacts', 'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'generate', 'generate_many', 'generate_stream', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy',
         'model_archive', 'model_rollback', 'model_drop', 'tensor_delta_add', 'model_train_head', 'model_retrain', 'predict', 'predict_many',
         'evaluation_put', 'evaluation_drop', 'model_student',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge', 'atom_explode',
@@ -99,7 +99,8 @@ declare
         'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
         'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate',
-        'metadata_index_add', 'metadata_index_drop', 'metadata_index_list'];
+        'metadata_index_add', 'metadata_index_drop', 'metadata_index_list',
+        'embedding_index_add', 'embedding_index_drop', 'embedding_index_list'];
     item   record;
 begin
     for item in

@@ -116,6 +116,12 @@ LOGICAL = {
         select n.artifact, m.model, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z, input_hash
         from hartonomous.atom_embedding join artifact_name as n using (artifact_id)
         join model_name as m using (model_id) left join request_name as r using (inference_request_id)""",
+    "embedding_statistics": """
+        select s.tenant_id, m.model, s.rows, s.queries
+        from hartonomous.embedding_statistics as s join model_name as m using (model_id)""",
+    "embedding_curve": """
+        select c.tenant_id, m.model, path, filter_class, k, candidates, recall, lower_bound, worst, far
+        from hartonomous.embedding_curve as c join model_name as m using (model_id)""",
     "graph_node": """
         select distinct node_type, n.node, g.tenant_id, g.detail - 'items'
         from hartonomous.graph_node as g left join node_name as n on (n.type, n.id) = (g.node_type, g.node_id)""",

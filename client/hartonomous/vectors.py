@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 from psycopg.types import TypeInfo
+from psycopg.types.array import ListBinaryDumper
 
 from hartonomous.errors import VectorInvalid
 
@@ -32,6 +33,10 @@ def as_vector(value: VectorLike) -> Vector:
         at = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise VectorInvalid(f"component {at} is {vector[at]}, expected a finite number")
     return vector
+
+
+class Vectors(list[Vector]):
+    """Vectors to pass as one array."""
 
 
 def encode(value: VectorLike) -> bytes:
@@ -71,4 +76,5 @@ def register(connection: Connection[Any], oid: int, array_oid: int) -> None:
     """Lets numpy arrays pass as values of the type vector, whose oid differs from database to database."""
     TypeInfo("vector", oid, array_oid).register(connection)
     connection.adapters.register_loader(oid, _VectorLoader)
+    connection.adapters.register_dumper(Vectors, ListBinaryDumper)  # of plain lists psycopg makes text
     connection.adapters.register_dumper(np.ndarray, type("VectorDumper", (_VectorDumper,), {"oid": oid}))

@@ -5,27 +5,27 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('search');
     target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
-    place  double precision[];
 begin
     if v is null then
         return null;
     end if;
     perform hartonomous._dimensions_check(target, v);
-    place := hartonomous._project(target, @extschema:vector@.vector_send(v));
-    return @extschema:postgis@.st_makepoint(place[1], place[2], place[3]);
+    return (select @extschema:postgis@.st_makepoint(p.x[1], p.y[1], p.z[1])
+            from hartonomous._project(target, array[@extschema:vector@.vector_send(v)]) as p);
 end
 $$;
 comment on function hartonomous.project(@extschema:vector@.vector, text) is
 'Place of a vector in three dimensions (POINT Z, each coordinate within -1 .. 1 for a unit vector): its projection onto three orthonormal directions of the model. NULL gives NULL; ZH020 no such model, ZH040 wrong dimensions.';
 
-create or replace function hartonomous._project(model_id bigint, image bytea) returns double precision[]
+create or replace function hartonomous._project(
+    model_id bigint, images bytea[], out x double precision[], out y double precision[], out z double precision[])
 language plpython3u stable strict parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.search import embedding
-return embedding.project(plpy, model_id, image)
+return embedding.project(plpy, model_id, images)
 $$;
-comment on function hartonomous._project(bigint, bytea) is 'Coordinates of a vector, given as vector_send gives it.';
+comment on function hartonomous._project(bigint, bytea[]) is 'Coordinates of vectors, given as vector_send gives them.';
 
 create or replace function hartonomous._dimensions_check(model_id bigint, v @extschema:vector@.vector) returns void
 language plpgsql stable parallel safe
@@ -58,10 +58,11 @@ begin atomic
     left join hartonomous.atom_embedding as e
       on e.tenant_id = t.tenant_id and e.artifact_id = t.artifact_id and e.model_id = _embedding_stale.model_id
     where t.tenant_id = _embedding_stale.tenant_id
+      and exists (select from hartonomous.model as m where m.model_id = _embedding_stale.model_id and m.architecture <> 'external')
       and e.input_hash is distinct from sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8'));
 end;
 comment on function hartonomous._embedding_stale(int, bigint) is
-'Artifacts of a tenant whose text has no embedding by the model, or one of another text.';
+'Artifacts of a tenant whose text has no embedding by the model, or one of another text; none when the model''s vectors come from outside.';
 
 create or replace function hartonomous.embedding_pending(
     model text default null, batch int default 256, worker int default 0, workers int default 1) returns bigint[]
@@ -120,20 +121,21 @@ $$;
 comment on function hartonomous._embed_artifacts(int, bigint, bigint[]) is 'embed_artifacts for a tenant, arguments checked.';
 
 create or replace function hartonomous._embedding_put(
-    tenant_id int, model_id bigint, inference_request_id bigint, artifact_ids bigint[], images bytea[], input_hashes bytea[],
+    tenant_id int, model_id bigint, inference_request_id bigint, artifact_ids bigint[], vectors @extschema:vector@.vector[], input_hashes bytea[],
     x double precision[], y double precision[], z double precision[]) returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
+    made_by constant text := case when inference_request_id is null then 'model' else 'inference_request' end;
     stored bigint[];
 begin
     with written as (
         insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, inference_request_id, embedding, place, input_hash)
         select _embedding_put.tenant_id, i.artifact_id, _embedding_put.model_id, _embedding_put.inference_request_id,
-               hartonomous._vector(i.image), @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
-        from unnest(_embedding_put.artifact_ids, _embedding_put.images, _embedding_put.input_hashes, _embedding_put.x,
-                    _embedding_put.y, _embedding_put.z) as i (artifact_id, image, input_hash, x, y, z)
+               i.vector, @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
+        from unnest(_embedding_put.artifact_ids, _embedding_put.vectors, _embedding_put.input_hashes, _embedding_put.x,
+                    _embedding_put.y, _embedding_put.z) as i (artifact_id, vector, input_hash, x, y, z)
         order by i.artifact_id
         on conflict (tenant_id, artifact_id, model_id) do update
         set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash,
@@ -143,10 +145,10 @@ begin
     )
     select array_agg(artifact_id order by artifact_id) into stored from written;
     perform hartonomous._graph_node_put(_embedding_put.tenant_id, 'artifact', stored);
-    perform hartonomous._graph_edge_put(_embedding_put.tenant_id, 'artifact', stored, 'EmbeddedBy', 'inference_request',
-        array_fill(_embedding_put.inference_request_id, array[coalesce(cardinality(stored), 0)]));
+    perform hartonomous._graph_edge_put(_embedding_put.tenant_id, 'artifact', stored, 'EmbeddedBy', made_by,
+        array_fill(coalesce(_embedding_put.inference_request_id, _embedding_put.model_id), array[coalesce(cardinality(stored), 0)]));
     return coalesce(cardinality(stored), 0);
 end
 $$;
-comment on function hartonomous._embedding_put(int, bigint, bigint, bigint[], bytea[], bytea[], double precision[], double precision[], double precision[]) is
-'Stores embeddings and their edges to the request that made them; rows are taken in artifact order. Returns how many are new or changed.';
+comment on function hartonomous._embedding_put(int, bigint, bigint, bigint[], @extschema:vector@.vector[], bytea[], double precision[], double precision[], double precision[]) is
+'Stores embeddings and their edges to the request that made them, or to the model when they came from outside; rows are taken in artifact order. Returns how many are new or changed.';

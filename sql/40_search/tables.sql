@@ -5,6 +5,7 @@ create table hartonomous.atom_embedding (
     model_id    bigint not null references hartonomous.model,
     inference_request_id bigint,
     embedding   @extschema:vector@.vector not null,
+    bits        bit varying not null generated always as (@extschema:vector@.binary_quantize(embedding)) stored,
     place       @extschema:postgis@.geometry(pointz, 0) not null,
     coarse      @extschema:postgis@.geometry(pointz, 0) generated always as (@extschema:postgis@.st_snaptogrid(place, 0.125, 0.125, 0.125, 0)) stored,
     bucket_x    int generated always as (floor((@extschema:postgis@.st_x(place) + 1) * 8)::int) stored,
@@ -12,17 +13,53 @@ create table hartonomous.atom_embedding (
     bucket_z    int generated always as (floor((@extschema:postgis@.st_z(place) + 1) * 8)::int) stored,
     input_hash  bytea not null,
     created_at  timestamptz not null default now(),
-    unique (tenant_id, artifact_id, model_id),
+    -- read by tenant and model this index alone gives candidates, and no row of others is touched
+    unique (tenant_id, model_id, artifact_id) include (bits),
     foreign key (tenant_id, artifact_id) references hartonomous.artifact on delete cascade
 );
 select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is
-'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded.';
-create index on hartonomous.atom_embedding (tenant_id, model_id);
+'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside.';
+comment on column hartonomous.atom_embedding.bits is 'the signs of the components, 1 where one is positive: their Hamming distance finds candidates';
+create index on hartonomous.atom_embedding (tenant_id, artifact_id);
 create index on hartonomous.atom_embedding (model_id);
-insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedding');
-select hartonomous._dump_rows(array['hartonomous.atom_embedding']::regclass[]);
-insert into hartonomous.operation values ('embed', 'write'), ('search', 'read');
+
+create table hartonomous.embedding_statistics (
+    tenant_id   int not null references hartonomous.tenant,
+    model_id    bigint not null references hartonomous.model on delete cascade,
+    rows        bigint not null,
+    queries     int not null,
+    scan_us     real not null,
+    bits_us     real not null,
+    fetch_us    real not null,
+    filter_us   real not null,
+    analyzed_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, model_id)
+);
+comment on table hartonomous.embedding_statistics is
+'What embedding_model_analyze measured of a tenant''s embeddings by a model: how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter).';
+
+create table hartonomous.embedding_curve (
+    tenant_id    int not null,
+    model_id     bigint not null,
+    path         text not null,
+    filter_class text not null,
+    k            int not null,
+    candidates   int not null,
+    recall       real not null,
+    lower_bound  real not null,
+    worst        real not null,
+    far          double precision not null,
+    ms           real,
+    primary key (tenant_id, model_id, path, filter_class, k, candidates),
+    foreign key (tenant_id, model_id) references hartonomous.embedding_statistics on delete cascade
+);
+comment on table hartonomous.embedding_curve is
+'Recall of the k nearest by how many candidates a path takes, for filters of a class, measured by embedding_model_analyze over its sample of queries: mean, lower bound of the mean''s 95 % interval, and the 1st percentile (worst). far: 99th percentile of the distance of the k-th; a query whose k-th is farther is unlike the sample.';
+insert into hartonomous.tenant_table (relation, omitted) values ('hartonomous.atom_embedding', '{bits}');
+insert into hartonomous.tenant_table (relation) values ('hartonomous.embedding_statistics'), ('hartonomous.embedding_curve');
+select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.embedding_statistics', 'hartonomous.embedding_curve']::regclass[]);
+insert into hartonomous.operation values ('embed', 'write'), ('search', 'read'), ('embedding_analyze', 'write');
 
 -- without a pending list, whose length other tenants could tell from the time that a search takes
 create index artifact_lexeme on hartonomous.artifact using gin (hartonomous._lexemes(tenant_id, canonical_text))

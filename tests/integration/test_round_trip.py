@@ -50,6 +50,11 @@ def fill(client, connection, server, model, pages, dsn):
     learnt = connection.execute("select artifact_id from hartonomous.atom_embedding order by 1 limit 20").fetchall()
     client.model_train_head("head", [artifact_id for (artifact_id,) in learnt], ["a", "b"] * 10)
     client.evaluation_put("questions", "retrieval", [QUESTION], ["manual/sql-commit.html"])
+    client.embedding_model_register("outside", 8)
+    many = client.ingest_many([b"row %d" % number for number in range(1000)], "binary")
+    assert client.embedding_put_many(many, np.random.default_rng(1).standard_normal((1000, 8)), "outside") == 1000
+    client.embedding_model_analyze("outside")
+    client.embedding_index_add(1, "outside")
     large = os.urandom(200_000)
     client.ingest_many([b"", b"leaf", os.urandom(5000), large, bytes(130_000)], "binary")
     client.ingest(large + b"and more")  # shares chunks

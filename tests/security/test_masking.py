@@ -19,8 +19,8 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
-    "content", "content_slice", "artifact_show", "search", "search_vector", "lineage", "impact", "tensor_list",
-    "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
+    "content", "content_slice", "artifact_show", "search", "search_vector", "search_explain", "lineage", "impact",
+    "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
     "tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
@@ -39,6 +39,7 @@ NO_VALUES = {
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",
     "model_archive", "model_rollback", "tensor_delta_add",
+    "embedding_model_register", "embedding_put_many", "embedding_model_analyze",
     "model_train_head", "model_retrain", "model_student", "evaluation_put", "evaluation_list", "evaluation_drop",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
-from hartonomous.records import SearchResult
+from hartonomous.records import EmbeddingIndex, SearchResult
 from hartonomous.rooms.atoms import Json, jsonb
-from hartonomous.vectors import VectorLike, as_vector, decode_point
+from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
 
 def _real(value: float | None) -> np.float32 | None:
@@ -24,6 +25,30 @@ class Search(Caller):
 
     def embed_artifacts(self, artifact_ids: Sequence[int], model: str | None = None) -> int:
         return self._value("embed_artifacts", {"artifact_ids": list(artifact_ids)}, model=model)
+
+    def embedding_model_register(self, name: str, dimensions: int) -> int:
+        return self._value("embedding_model_register", {"name": name, "dimensions": dimensions})
+
+    def embedding_put_many(
+        self, artifact_ids: Sequence[int], vectors: MatrixLike | Iterable[VectorLike], model: str
+    ) -> int:
+        given = {"artifact_ids": list(artifact_ids), "vectors": Vectors(map(as_vector, vectors)), "model": model}
+        return self._value("embedding_put_many", given)
+
+    def embedding_model_analyze(self, model: str | None = None) -> None:
+        self._run("embedding_model_analyze", {}, model=model)
+
+    def embedding_index_add(
+        self, tenant_id: int, model: str, m: int | None = None, ef_construction: int | None = None
+    ) -> None:
+        given = {"tenant_id": tenant_id, "model": model}
+        self._run("embedding_index_add", given, m=m, ef_construction=ef_construction)
+
+    def embedding_index_drop(self, tenant_id: int, model: str) -> None:
+        self._run("embedding_index_drop", {"tenant_id": tenant_id, "model": model})
+
+    def embedding_index_list(self) -> list[EmbeddingIndex]:
+        return self._rows(EmbeddingIndex, "embedding_index_list", {})
 
     def project(self, v: VectorLike, model: str | None = None) -> NDArray[np.float64]:
         """Place of a vector: x, y, z."""
@@ -57,6 +82,7 @@ class Search(Caller):
         filter: Json | None = None,
         as_of: datetime | None = None,
         recall: float | None = None,
+        snippets: bool | None = None,
     ) -> list[SearchResult]:
         return self._rows(
             SearchResult,
@@ -67,4 +93,17 @@ class Search(Caller):
             filter=jsonb(filter),
             as_of=as_of,
             recall=_real(recall),
+            snippets=snippets,
         )
+
+    def search_explain(
+        self,
+        query: VectorLike,
+        k: int | None = None,
+        model: str | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+    ) -> dict[str, Any]:
+        given = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        return self._value("search_explain", {"query": as_vector(query)}, **given)

@@ -162,6 +162,11 @@ def _form(db: Any, model_id: int, state: bytes) -> running.Form:
     def make() -> running.Form:
         sql = "select architecture, config, tokenizer from hartonomous.model where model_id = $1"
         row = query(db, sql, ("bigint", model_id))[0]
+        if row["architecture"] == "external":
+            raise errors.EmbeddingUnsupported(
+                "model has no weights: its vectors come from outside",
+                hint="store them with hartonomous.embedding_put_many, search with hartonomous.search_vector",
+            )
         if row["tokenizer"] is None:
             raise errors.TokenizerInvalid("model has no tokenizer", hint="name one that reads texts")
         name, files = row["architecture"], json.loads(row["config"])

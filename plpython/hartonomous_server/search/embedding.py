@@ -24,17 +24,21 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
     request = batch.record(db, tenant, "embed_artifacts")
     places = _places(batch.vectors, batch.state_hash)
     return query(
-        db, "select hartonomous._embedding_put($1, $2, $3, $4, $5, $6, $7, $8, $9) as n",
+        db, "select hartonomous._embedding_put($1, $2, $3, $4, array(select hartonomous._vector(i.image)"
+            " from unnest($5) with ordinality as i (image, position) order by i.position), $6, $7, $8, $9) as n",
         ("int", tenant), ("bigint", model_id), ("bigint", request), ("bigint[]", [row["artifact_id"] for row in rows]),
         ("bytea[]", batch.images()), ("bytea[]", [hashlib.sha256(text.encode()).digest() for text in batch.texts]),
         *(("double precision[]", places[:, axis].tolist()) for axis in range(3)),
     )[0]["n"]
 
 
-def project(db: Any, model_id: int, image: bytes) -> list[float]:
-    """Place of one vector, given in binary form: int16 dimensions, int16 0, float32 components, all big-endian."""
-    vector = numpy().frombuffer(image, ">f4", offset=4)
-    return _places(vector[None], engine.state_hash(db, model_id))[0].tolist()
+def project(db: Any, model_id: int, images: Sequence[bytes]) -> dict[str, list[float]]:
+    """Places of vectors, each given in binary form: int16 dimensions, int16 0, float32 components, all big-endian."""
+    if not images:
+        return {axis: [] for axis in "xyz"}
+    vectors = numpy().stack([numpy().frombuffer(image, ">f4", offset=4) for image in images])
+    places = _places(vectors, engine.state_hash(db, model_id))
+    return {axis: list(map(float, places[:, number])) for number, axis in enumerate("xyz")}
 
 
 def _places(vectors: np.ndarray, state_hash: bytes) -> np.ndarray:

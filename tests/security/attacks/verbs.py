@@ -24,7 +24,7 @@ PLAIN = {
     "text": "x", "name": "x", "bytea": b"x", "integer": 1, "smallint": 1, "bigint": 1, "real": 0.5, "boolean": True,
     "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"],
     "real[]": [0.5], "integer[]": [1], "bigint[]": [1], "jsonb[]": ["{}"],
-    "vector": str([1.0] * 32), "geometry": "POINT(0 0)",
+    "vector": str([1.0] * 32), "vector[]": [str([1.0] * 32)], "geometry": "POINT(0 0)",
     "timestamp with time zone": "now", "interval": "1 s", "pg_snapshot": "1:1:",
 }  # fmt: skip
 NAMED = {"model": "tiny", "tensor": "embeddings.LayerNorm.bias", "architecture": "BertModel", "modality": "text",
@@ -52,7 +52,7 @@ def call(verb: str, arguments: list[Argument], named: dict[str, Any]) -> tuple[s
     given = [
         (a, named.get(a.name, NAMED.get(a.name, PLAIN[a.type]))) for a in arguments if not a.optional or a.name in named
     ]
-    places = {"vector": "public.vector", "geometry": "public.geometry"}
+    places = {"vector": "public.vector", "vector[]": "public.vector[]", "geometry": "public.geometry"}
     types = [f"{a.name} => %s::{places.get(a.type, a.type)}" for a, _ in given]
     return f"select * from {verb}({', '.join(types)})", [value for _, value in given]
 

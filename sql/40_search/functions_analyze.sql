@@ -1,0 +1,174 @@
+create or replace function hartonomous._sample_ranks(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, self bigint, pivot @extschema:vector@.vector)
+returns table (filter_class text, ordinal int, rank int, distance double precision, artifact_id bigint)
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
+begin atomic
+    with scored as materialized (
+        select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _sample_ranks.query as distance,
+               @extschema:vector@.hamming_distance(e.bits, @extschema:vector@.binary_quantize(_sample_ranks.query))::int as differing,
+               e.embedding operator(@extschema:vector@.<=>) _sample_ranks.pivot as apart
+        from hartonomous.atom_embedding as e
+        where e.tenant_id = _sample_ranks.tenant_id and e.model_id = _sample_ranks.model_id and e.artifact_id <> _sample_ranks.self
+    ), near_pivot as (
+        select percentile_disc(0.1) within group (order by s.apart) as apart from scored as s
+    ), classes as materialized (  -- ids are permuted: what is left of a division by ten is chance; far: those around something else
+        select s.artifact_id, s.distance, s.differing, c.filter_class
+        from scored as s cross join near_pivot as p
+        cross join lateral (values ('none', true), ('half', s.artifact_id % 2 = 0), ('tenth', s.artifact_id % 10 = 0),
+                                   ('hundredth', s.artifact_id % 100 = 0), ('far', s.apart <= p.apart)) as c (filter_class, inside)
+        where c.inside
+    ), best as (
+        select b.filter_class, b.artifact_id, b.distance, b.differing, b.ordinal
+        from (select c.*, row_number() over (partition by c.filter_class order by c.distance, c.artifact_id) as ordinal from classes as c) as b
+        where b.ordinal <= 100
+    ), within as (  -- how many differ no more: the last place that a candidate can have
+        select h.filter_class, h.differing, sum(h.n) over (partition by h.filter_class order by h.differing) as rank
+        from (select c.filter_class, c.differing, count(*) as n from classes as c group by 1, 2) as h
+    )
+    select b.filter_class, b.ordinal::int, w.rank::int, b.distance, b.artifact_id
+    from best as b join within as w on w.filter_class = b.filter_class and w.differing = b.differing
+    order by 1, 2;
+end;
+comment on function hartonomous._sample_ranks(int, bigint, @extschema:vector@.vector, bigint, @extschema:vector@.vector) is
+'The 100 nearest to a query by class of filter, the place that each has among candidates by sign bits, and its distance; self is left out. Class far: the tenth of the rows around another point.';
+
+create or replace function hartonomous._elapsed_us(began timestamptz) returns double precision
+language sql volatile parallel restricted
+return extract(epoch from clock_timestamp() - _elapsed_us.began) * 1e6;
+comment on function hartonomous._elapsed_us(timestamptz) is 'Microseconds since a time.';
+
+create or replace function hartonomous._embedding_costs(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, rows bigint, out scan_us real, out bits_us real, out fetch_us real, out filter_us real)
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    known constant bigint[] := array(select e.artifact_id from hartonomous.atom_embedding as e
+        where e.tenant_id = _embedding_costs.tenant_id and e.model_id = _embedding_costs.model_id order by e.artifact_id limit 500);
+    began timestamptz;
+begin
+    for round in 1 .. 2 loop  -- the second finds pages in memory and plans made
+        began := clock_timestamp();
+        perform hartonomous._nearest_exact(tenant_id, model_id, query, 1, '{}', 1);
+        scan_us := hartonomous._elapsed_us(began) / rows;
+        began := clock_timestamp();
+        perform hartonomous._nearest_bits(tenant_id, model_id, query, 1, '{}', 1, 1);
+        bits_us := hartonomous._elapsed_us(began) / rows;
+        began := clock_timestamp();
+        perform hartonomous._nearest_among(tenant_id, model_id, query, 1, known);
+        fetch_us := hartonomous._elapsed_us(began) / cardinality(known);
+        began := clock_timestamp();
+        perform hartonomous._filter_live(tenant_id, known, '{"source_uri_prefix": ""}', 500);
+        filter_us := hartonomous._elapsed_us(began) / cardinality(known);
+    end loop;
+end
+$$;
+comment on function hartonomous._embedding_costs(int, bigint, @extschema:vector@.vector, bigint) is
+'Microseconds that a row takes on each path, as they are now.';
+
+create or replace function hartonomous._index_ranks(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, nearest bigint[], grid int[], out ranks int[], out elapsed double precision[])
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    began timestamptz;
+    found_ids bigint[];
+begin
+    ranks := array_fill(2147483647, array[cardinality(nearest)]);
+    for step in reverse cardinality(grid) .. 1 loop
+        began := clock_timestamp();
+        found_ids := hartonomous._index_candidates(tenant_id, model_id, query, grid[step] + 8);
+        elapsed[step] := hartonomous._elapsed_us(began) / 1000;
+        ranks := array(select case when n.id = any (found_ids) then grid[step] else n.rank end
+                       from unnest(nearest, ranks) with ordinality as n (id, rank, ordinal) order by n.ordinal);
+    end loop;
+end
+$$;
+comment on function hartonomous._index_ranks(int, bigint, @extschema:vector@.vector, bigint[], int[]) is
+'For each of the nearest, the fewest candidates of a grid with which the HNSW index finds it, and the milliseconds that each number of candidates takes.';
+
+create or replace function hartonomous.embedding_model_analyze(model text default null) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant  constant int := hartonomous._permit('embedding_analyze');
+    target  constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    total   constant bigint := (select count(*) from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target);
+    -- so many that the mean is known to a few percent, and no more than a minute's work
+    sample  constant int := least(100, total, greatest(40, 5000000 / greatest(total, 1)));
+    indexed constant boolean := hartonomous._embedding_index_usable(tenant, target);
+    grid    constant int[] := array[10, 20, 40, 80, 160, 320, 640, 990];
+    drawn   bigint[];
+    vectors @extschema:vector@.vector[];
+    costs   record;
+    part    record;
+    index   record;
+    hits    hartonomous.embedding_hit[] := array[]::hartonomous.embedding_hit[];
+    elapsed double precision[] := array_fill(0, array[8]);
+begin
+    delete from hartonomous.embedding_statistics as s where s.tenant_id = tenant and s.model_id = target;
+    if total < 1000 then  -- comparing all takes no longer
+        return;
+    end if;
+    select array_agg(e.artifact_id), array_agg(e.embedding) into drawn, vectors
+    from (select e.artifact_id, e.embedding from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target
+          order by hashint8extended(e.artifact_id, total) limit sample) as e;
+    costs := hartonomous._embedding_costs(tenant, target, vectors[1], total);
+    insert into hartonomous.embedding_statistics (tenant_id, model_id, rows, queries, scan_us, bits_us, fetch_us, filter_us)
+    values (tenant, target, total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us);
+    for number in 1 .. sample loop
+        select array_agg(row('bits', r.filter_class, number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit) as hits,
+               array_agg(r.artifact_id order by r.ordinal) filter (where r.filter_class = 'none') as nearest,
+               array_agg(r.distance order by r.ordinal) filter (where r.filter_class = 'none') as distances
+        into part from hartonomous._sample_ranks(tenant, target, vectors[number], drawn[number], vectors[number % sample + 1]) as r;
+        hits := hits || part.hits;
+        continue when not indexed;
+        index := hartonomous._index_ranks(tenant, target, vectors[number], part.nearest, grid);
+        hits := hits || array(select row('index', 'none', number, n.ordinal, n.rank, n.distance)::hartonomous.embedding_hit
+                              from unnest(index.ranks, part.distances) with ordinality as n (rank, distance, ordinal));
+        elapsed := array(select e.total + e.taken from unnest(elapsed, index.elapsed) with ordinality as e (total, taken, step) order by e.step);
+    end loop;
+    perform hartonomous._embedding_curve_put(tenant, target, hits);
+    update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)] / sample
+    where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
+end
+$$;
+comment on function hartonomous.embedding_model_analyze(text) is
+'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees), what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
+
+create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[]) returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with hit as materialized (
+        select h.path, h.filter_class, h.query, h.ordinal, h.rank, h.distance from unnest(_embedding_curve_put.hits) as h
+    ), grid as (
+        select 'bits' as path, k.k, c.candidates
+        from (values (10), (100)) as k (k)
+        cross join lateral (select distinct round(k.k * 2 ^ (i / 3.0))::int as candidates from generate_series(0, 36) as i) as c
+        union all
+        select 'index', k.k, c.candidates
+        from (values (10), (100)) as k (k) join (select distinct h.rank from hit as h where h.path = 'index') as c (candidates) on c.candidates between k.k and 990
+    ), per_query as (
+        select h.path, h.filter_class, h.query, g.k, g.candidates, avg((h.rank <= g.candidates)::int) as recall, max(h.distance) as distance
+        from hit as h join grid as g on g.path = h.path and h.ordinal <= g.k
+        group by 1, 2, 3, 4, 5
+    ), curve as (
+        select q.path, q.filter_class, q.k, q.candidates, avg(q.recall) as recall, coalesce(stddev_samp(q.recall), 0) / sqrt(count(*)) as deviation,
+               percentile_disc(0.01) within group (order by q.recall) as worst,
+               percentile_disc(0.99) within group (order by q.distance) as far
+        from per_query as q group by 1, 2, 3, 4
+    )
+    insert into hartonomous.embedding_curve (tenant_id, model_id, path, filter_class, k, candidates, recall, lower_bound, worst, far)
+    select _embedding_curve_put.tenant_id, _embedding_curve_put.model_id, c.path, c.filter_class, c.k, c.candidates, c.recall,
+           c.recall - 1.96 * c.deviation, c.worst, c.far
+    from curve as c
+    -- what lies beyond the first that finds all is as good
+    where c.candidates <= coalesce((select min(f.candidates) from curve as f where f.path = c.path and f.filter_class = c.filter_class
+                                    and f.k = c.k and f.recall = 1), c.candidates);
+end;
+comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[]) is
+'Stores the curves of paths from the nearest of a sample of queries.';

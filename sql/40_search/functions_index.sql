@@ -1,0 +1,100 @@
+create or replace function hartonomous._embedding_index_name(tenant_id int, model_id bigint) returns name
+language sql stable parallel safe
+return format('atom_embedding_hnsw_%s_%s', _embedding_index_name.tenant_id, _embedding_index_name.model_id)::name;
+comment on function hartonomous._embedding_index_name(int, bigint) is 'Name of the HNSW index of a tenant''s embeddings by a model.';
+
+create or replace function hartonomous._embedding_index_form(dimensions int, out key text, out operators text, out ordering text)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select f.key, f.operators, f.key || f.ordering
+    from (values
+        (2000, format('(embedding::@extschema:vector@.vector(%s))', _embedding_index_form.dimensions), '@extschema:vector@.vector_cosine_ops',
+         format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.vector(%s)', _embedding_index_form.dimensions)),
+        (4000, format('(embedding::@extschema:vector@.halfvec(%s))', _embedding_index_form.dimensions), '@extschema:vector@.halfvec_cosine_ops',
+         format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.halfvec(%s)', _embedding_index_form.dimensions)),
+        (16000, format('(bits::bit(%s))', _embedding_index_form.dimensions), '@extschema:vector@.bit_hamming_ops',
+         format(' operator(@extschema:vector@.<~>) @extschema:vector@.binary_quantize($1)::bit(%s)', _embedding_index_form.dimensions))
+    ) as f (most, key, operators, ordering)
+    where f.most >= _embedding_index_form.dimensions order by f.most limit 1;
+end;
+comment on function hartonomous._embedding_index_form(int) is
+'What an HNSW index holds of embeddings (vectors up to 2,000 dimensions, half precision up to 4,000, sign bits beyond), its operator class, and the order by a query vector $1 that it gives.';
+
+create or replace function hartonomous._embedding_index_build(tenant_id int, model_id bigint, dimensions int, m int, ef_construction int) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    index constant name := hartonomous._embedding_index_name(tenant_id, model_id);
+    form  constant record := hartonomous._embedding_index_form(dimensions);
+begin
+    execute format('drop index if exists hartonomous.%I', index);
+    if dimensions is not null then
+        execute format('create index %I on hartonomous.atom_embedding using hnsw (%s %s) with (m = %s, ef_construction = %s)'
+                       ' where tenant_id = %s and model_id = %s', index, form.key, form.operators, m, ef_construction, tenant_id, model_id);
+    end if;
+end
+$$;
+comment on function hartonomous._embedding_index_build(int, bigint, int, int, int) is
+'Makes the HNSW index of a tenant''s embeddings by a model anew, or removes it (dimensions NULL). Its owner is that of the table: no other function may change one.';
+
+create or replace function hartonomous._embedding_index_usable(tenant_id int, model_id bigint) returns boolean
+language sql stable parallel safe
+return exists (select from pg_index as i join pg_class as c on c.oid = i.indexrelid
+               where c.relnamespace = 'hartonomous'::regnamespace and i.indisvalid
+                 and c.relname = hartonomous._embedding_index_name(_embedding_index_usable.tenant_id, _embedding_index_usable.model_id));
+comment on function hartonomous._embedding_index_usable(int, bigint) is 'Whether a tenant''s embeddings by a model have an HNSW index.';
+
+create or replace function hartonomous.embedding_index_add(tenant_id int, model text, m int default 16, ef_construction int default 128) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    target constant bigint := hartonomous._model_id(embedding_index_add.tenant_id, model, 'embedding');
+begin
+    if m is null or m not between 2 and 100 or ef_construction is null or ef_construction not between 2 * m and 1000 then
+        raise exception 'm is % and ef_construction %, expected 2 to 100, and 2 m to 1000', coalesce(m::text, 'NULL'), coalesce(ef_construction::text, 'NULL')
+            using errcode = '22023';
+    end if;
+    perform hartonomous._embedding_index_build(
+        embedding_index_add.tenant_id, target, (select o.dimensions from hartonomous.model as o where o.model_id = target), m, ef_construction);
+    perform hartonomous._audit('embedding_index_add', embedding_index_add.tenant_id, jsonb_build_object('model', model, 'm', m, 'ef_construction', ef_construction));
+end
+$$;
+comment on function hartonomous.embedding_index_add(int, text, int, int) is
+'Makes an HNSW index of the embeddings that a tenant has by a model; tenant 0: of those that everybody sees. Searches take it once embedding_model_analyze has measured it. Whoever embeds waits while it is built. Again, it builds the index anew; a dump does not bring it along. For administrators. Errors: ZH020 no such model, 22023 m or ef_construction.';
+
+create or replace function hartonomous.embedding_index_drop(tenant_id int, model text) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    target constant bigint := hartonomous._model_id(embedding_index_drop.tenant_id, model, 'embedding');
+begin
+    if not hartonomous._embedding_index_usable(embedding_index_drop.tenant_id, target) then
+        raise exception 'embeddings of tenant % by model % have no index', embedding_index_drop.tenant_id, quote_literal(model) using errcode = '22023',
+            hint = 'hartonomous.embedding_index_list shows those that are';
+    end if;
+    perform hartonomous._embedding_index_build(embedding_index_drop.tenant_id, target, null, null, null);
+    perform hartonomous._audit('embedding_index_drop', embedding_index_drop.tenant_id, jsonb_build_object('model', model));
+end
+$$;
+comment on function hartonomous.embedding_index_drop(int, text) is
+'Removes the HNSW index of a tenant''s embeddings by a model; searches go on without. For administrators. Errors: ZH020 no such model, 22023 it has none.';
+
+create or replace function hartonomous.embedding_index_list() returns table (tenant_id int, model text, bytes bigint, options text[])
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return query
+    select i.tenant_id, coalesce(o.name || '@' || o.version, 'dropped'), pg_relation_size(i.oid), i.reloptions
+    from (select c.oid, c.reloptions, split_part(c.relname, '_', 4)::int as tenant_id, split_part(c.relname, '_', 5)::bigint as model_id
+          from pg_index as x join pg_class as c on c.oid = x.indexrelid
+          where x.indrelid = 'hartonomous.atom_embedding'::regclass and c.relname ~ '^atom_embedding_hnsw_\d+_\d+$') as i
+    left join hartonomous.model as o on o.model_id = i.model_id
+    order by 1, 2;
+end
+$$;
+comment on function hartonomous.embedding_index_list() is
+'The HNSW indexes of embeddings, their size and their options. For administrators.';

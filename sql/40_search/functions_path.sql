@@ -1,0 +1,123 @@
+-- Paths to the nearest embeddings of one tenant. Generic plans: a custom one would be made anew for each query vector. Sequential scans
+-- are off because they read, and take time for, the rows of all tenants.
+create or replace function hartonomous._nearest_among(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, among bigint[], out ids bigint[], out distances double precision[])
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+begin
+    select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)
+    into ids, distances
+    from (
+        select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _nearest_among.query as distance
+        from unnest(_nearest_among.among) as w (artifact_id)
+        join hartonomous.atom_embedding as e
+          on e.tenant_id = _nearest_among.tenant_id and e.model_id = _nearest_among.model_id and e.artifact_id = w.artifact_id
+        order by 2, 1 limit _nearest_among.k
+    ) as n;
+end
+$$;
+comment on function hartonomous._nearest_among(int, bigint, @extschema:vector@.vector, int, bigint[]) is
+'The k nearest among given artifacts of a tenant, and their cosine distances.';
+
+create or replace function hartonomous._nearest_exact(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, share double precision,
+    out ids bigint[], out distances double precision[])
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_indexscan = off
+set jit = off as $$  -- by bitmap, pages are read in their order
+#variable_conflict use_column
+declare
+    take constant bigint := ceil((k + 16) * 1.5 / share);
+    live bigint[];
+begin
+    -- the nearest are checked first: to look up every artifact takes longer than to compare every vector
+    select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)
+    into ids, distances
+    from (
+        select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _nearest_exact.query as distance
+        from hartonomous.atom_embedding as e
+        where e.tenant_id = _nearest_exact.tenant_id and e.model_id = _nearest_exact.model_id
+        order by 2, 1 limit take
+    ) as n;
+    live := hartonomous._filter_live(tenant_id, ids, filter, k);
+    if cardinality(live) < k and cardinality(ids) = take then
+        select n.ids, n.distances into ids, distances
+        from hartonomous._nearest_among(tenant_id, model_id, query, k, hartonomous._filter_ids(tenant_id, filter, 2147483646)) as n;
+    elsif live <> ids[:k] then
+        select array_agg(n.id order by n.position), array_agg(n.distance order by n.position) into ids, distances
+        from unnest(ids, distances) with ordinality as n (id, distance, position) where n.id = any (live);
+    end if;
+    ids := ids[:k];
+    distances := distances[:k];
+end
+$$;
+comment on function hartonomous._nearest_exact(int, bigint, @extschema:vector@.vector, int, jsonb, double precision) is
+'The k nearest live artifacts of a tenant that satisfy a filter, of which about share of all do: every vector is compared.';
+
+create or replace function hartonomous._nearest_bits(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, share double precision,
+    out ids bigint[], out distances double precision[])
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off
+set jit = off as $$
+#variable_conflict use_column
+declare
+    signs constant bit varying := @extschema:vector@.binary_quantize(query);
+    take  constant bigint := ceil((candidates + 8) * 1.3 / share);
+begin
+    select array_agg(c.artifact_id order by c.differing, c.artifact_id) into ids
+    from (
+        select e.artifact_id, @extschema:vector@.hamming_distance(e.bits, signs) as differing
+        from hartonomous.atom_embedding as e
+        where e.tenant_id = _nearest_bits.tenant_id and e.model_id = _nearest_bits.model_id
+        order by 2, 1 limit take
+    ) as c;
+    ids := hartonomous._filter_live(tenant_id, ids, filter, candidates);
+    if cardinality(ids) = candidates then
+        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, ids) as n;
+    else
+        ids := null;
+    end if;
+end
+$$;
+comment on function hartonomous._nearest_bits(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
+'The k nearest of so many candidates, live artifacts of a tenant that satisfy a filter, of which about share of all do: those whose sign bits differ least from the query''s. NULL when fewer candidates were found.';
+
+create or replace function hartonomous._index_candidates(tenant_id int, model_id bigint, query @extschema:vector@.vector, candidates int) returns bigint[]
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+    ids bigint[];
+begin
+    perform set_config('hnsw.ef_search', candidates::text, true);
+    -- an index of one tenant's rows by one model is found by a query that names them
+    execute format(
+        'select array_agg(n.artifact_id) from (select e.artifact_id from hartonomous.atom_embedding as e'
+        ' where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n', tenant_id, model_id,
+        (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, candidates)
+    into ids using query;
+    return ids;
+end
+$$;
+comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int) is
+'At most 1000 candidates by the HNSW index of a tenant''s embeddings.';
+
+create or replace function hartonomous._nearest_index(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, share double precision,
+    out ids bigint[], out distances double precision[])
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+begin
+    ids := hartonomous._index_candidates(tenant_id, model_id, query, least(1000, ceil((candidates + 8) / share))::int);
+    ids := hartonomous._filter_live(tenant_id, ids, filter, candidates);
+    select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, ids) as n;
+    if cardinality(ids) < k then
+        ids := null;
+        distances := null;
+    end if;
+end
+$$;
+comment on function hartonomous._nearest_index(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
+'The k nearest of so many candidates that satisfy a filter by the HNSW index of a tenant''s embeddings. NULL when fewer than k do.';
