@@ -80,8 +80,9 @@ LOGICAL = {
         select p.tenant_id, u.source_uri, p.start, p.length, p.data
         from hartonomous.upload_part as p join hartonomous.upload as u using (upload_id)""",
     "model": """
-        select n.model, kind, architecture, config, tokenizer, dimensions, max_tokens, parameters, state_hash, status
-        from hartonomous.model join model_name as n using (model_id)""",
+        select n.model, kind, architecture, config, t.definition as tokenizer, dimensions, max_tokens, parameters, state_hash, status
+        from hartonomous.model as m join model_name as n using (model_id)
+        left join hartonomous.tokenizer as t using (tokenizer_id)""",
     "training_row": """
         select m.model, n.artifact, label from hartonomous.training_row
         join model_name as m using (model_id) join artifact_name as n using (artifact_id)""",

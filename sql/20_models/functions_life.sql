@@ -141,10 +141,10 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('model_write');
     target constant bigint := hartonomous._model_own(tenant, model);
+    gone       hartonomous.model;
     unfinished bigint[];
     held       bigint[];
     orphans    bigint[];
-    state      bytea;
 begin
     select array_agg(distinct c.tensor_atom_id) into held
     from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as t using (model_tensor_id) where t.model_id = target;
@@ -153,7 +153,7 @@ begin
     where m.model_id = target and m.status = 'loading';
     perform hartonomous._deployment_leave(tenant, target);
     begin
-        delete from hartonomous.model as m where m.model_id = target returning m.state_hash into state;
+        delete from hartonomous.model as m where m.model_id = target returning m.* into gone;
     exception when foreign_key_violation then
         raise exception 'model % has made %', quote_literal(model),
             case when exists (select from hartonomous.model as h where h.base_model_id = target) then 'embeddings that heads are fitted to'
@@ -162,6 +162,11 @@ begin
     end;
     -- nobody ever ran an unfinished model: it leaves no history
     delete from hartonomous.tensor_atom_coefficient_history as h where h.model_tensor_id = any (unfinished);
+    if gone.status = 'loading' then
+        delete from hartonomous.model_tensor_history as h where h.model_id = target;
+        delete from hartonomous.model_layer_history as h where h.model_id = target;
+        delete from hartonomous.model_history as h where h.model_id = target;
+    end if;
     -- lock first, judge after; what another transaction holds is being put into a model
     select array_agg(l.tensor_atom_id) into orphans
     from (select a.tensor_atom_id from hartonomous.tensor_atom as a
@@ -169,9 +174,14 @@ begin
           order by a.content_hash for update skip locked) as l;
     delete from hartonomous.tensor_atom as a
     where a.tensor_atom_id = any (orphans) and not hartonomous._tensor_atom_used(a.tensor_atom_id);
+    perform from hartonomous.tokenizer as t where t.tokenizer_id = gone.tokenizer_id for update skip locked;
+    delete from hartonomous.tokenizer as t
+    where found and t.tokenizer_id = gone.tokenizer_id
+      and not exists (select from hartonomous.model as m where m.tokenizer_id = t.tokenizer_id)
+      and not exists (select from hartonomous.model_history as h where h.tokenizer_id = t.tokenizer_id);
     -- should this transaction fail, whoever runs the model makes its running form again
-    if not exists (select from hartonomous.model as m where m.state_hash = state) then
-        perform hartonomous._running_forget(state);
+    if not exists (select from hartonomous.model as m where m.state_hash = gone.state_hash) then
+        perform hartonomous._running_forget(gone.state_hash);
     end if;
 end
 $$;

@@ -18,9 +18,9 @@ begin
             hint = 'config is {"config": <config.json>, "pooling": <1_Pooling/config.json>, "generation_config": ..., ...}; hartonomous models ingest PATH sends it';
     end if;
     select * into facts from hartonomous._architecture(model_begin.architecture, model_begin.config);
-    insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer, dimensions, max_tokens)
+    insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer_id, dimensions, max_tokens)
     values (tenant, model_begin.name, model_begin.version, facts.kind, model_begin.architecture, model_begin.config,
-            model_begin.tokenizer, facts.dimensions, facts.max_tokens)
+            hartonomous._tokenizer_put(tenant, model_begin.tokenizer), facts.dimensions, facts.max_tokens)
     on conflict (tenant_id, name, version) do nothing
     returning model_id into begun;
     if begun is not null then
@@ -32,8 +32,8 @@ begin
     if old.status <> 'loading' then
         raise exception 'model %@% exists already', model_begin.name, model_begin.version
             using errcode = 'ZH021', hint = 'load it under another version, or remove it with hartonomous.model_drop';
-    elsif (old.architecture, old.config, old.tokenizer) is distinct from
-          (model_begin.architecture, model_begin.config, model_begin.tokenizer) then
+    elsif (old.architecture, old.config, old.tokenizer_id) is distinct from
+          (model_begin.architecture, model_begin.config, hartonomous._tokenizer_put(tenant, model_begin.tokenizer)) then
         raise exception 'model %@% is being loaded with another configuration', model_begin.name, model_begin.version
             using errcode = 'ZH021', hint = 'remove the unfinished one with hartonomous.model_drop';
     end if;
@@ -42,6 +42,42 @@ end
 $$;
 comment on function hartonomous.model_begin(text, text, jsonb, jsonb, text) is
 'Begins to load a model and returns its id; an unfinished one of the same name, version and configuration is continued. Then tensor_put and model_commit. Errors: ZH021 exists, ZH024 unsupported architecture, ZH025 configuration lacks a key.';
+
+create or replace function hartonomous._tokenizer_put(tenant_id int, definition jsonb) returns bigint
+language plpgsql volatile strict parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    hash  constant bytea := sha256(convert_to(definition::text, 'UTF8'));
+    found_id bigint;
+begin
+    loop  -- who drops the last model with it between the two makes it be put anew
+        insert into hartonomous.tokenizer (tenant_id, content_hash, definition)
+        values (_tokenizer_put.tenant_id, hash, _tokenizer_put.definition) on conflict (tenant_id, content_hash) do nothing;
+        select t.tokenizer_id into found_id from hartonomous.tokenizer as t
+        where t.tenant_id = _tokenizer_put.tenant_id and t.content_hash = hash for key share;
+        exit when found;
+    end loop;
+    return found_id;
+end
+$$;
+comment on function hartonomous._tokenizer_put(int, jsonb) is 'Stores a tokenizer unless it is there, and returns its id; NULL gives NULL.';
+
+create or replace function hartonomous._model_source(model_id bigint)
+returns table (architecture text, kind text, config jsonb, tokenizer jsonb)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select m.architecture, m.kind, m.config, t.definition
+    from (select c.architecture, c.kind, c.config, c.tokenizer_id from hartonomous.model as c where c.model_id = _model_source.model_id
+          union all
+          (select h.architecture, h.kind, h.config, h.tokenizer_id from hartonomous.model_history as h
+           where h.model_id = _model_source.model_id and h.status <> 'loading' order by h.sys_end desc limit 1)
+          limit 1) as m
+    left join hartonomous.tokenizer as t on t.tokenizer_id = m.tokenizer_id;
+end;
+comment on function hartonomous._model_source(bigint) is
+'What a model was made from besides its tensors, which does not change once it is finished; also of one that is gone but in the history.';
 
 create or replace function hartonomous._architecture(
     architecture text, config jsonb, out kind text, out dimensions int, out max_tokens int)

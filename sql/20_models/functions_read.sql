@@ -29,8 +29,8 @@ begin
         perform hartonomous._mask_refuse(tenant, 'model_read', 'files of models');
     end if;
     return (select jsonb_build_object('name', m.name, 'version', m.version, 'architecture', m.architecture,
-                                      'config', m.config, 'tokenizer', m.tokenizer)
-            from hartonomous.model as m where m.model_id = hartonomous._model_id(tenant, model_files.model));
+                                      'config', m.config, 'tokenizer', t.definition)
+            from hartonomous.model as m left join hartonomous.tokenizer as t using (tokenizer_id) where m.model_id = hartonomous._model_id(tenant, model_files.model));
 end
 $$;
 comment on function hartonomous.model_files(text) is 'Configuration and tokenizer of a model as they were loaded. NULL: the deployed default. Errors: ZH020 no such model, ZH002 masked.';
@@ -53,21 +53,53 @@ $$;
 comment on function hartonomous.tensor_list(text) is
 'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. ZH020 no such model.';
 
-create or replace function hartonomous._tensor_find(tenant_id int, model text, tensor text, out model_tensor_id bigint, out byte_length bigint)
+create or replace function hartonomous._tensors(model_id bigint, at timestamptz)
+returns table (model_tensor_id bigint, place int, name text, dtype text, shape int[], byte_length bigint)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select t.model_tensor_id, t.position, t.name, t.dtype, t.shape, t.byte_length from hartonomous.model_tensor as t
+    where t.model_id = _tensors.model_id and (_tensors.at is null or hartonomous._visible_at(t.sys_begin, null, _tensors.at))
+    union all
+    select h.model_tensor_id, h.position, h.name, h.dtype, h.shape, h.byte_length from hartonomous.model_tensor_history as h
+    where _tensors.at is not null and h.model_id = _tensors.model_id and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensors.at);
+end;
+comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a model as committed at a time; NULL: now.';
+
+create or replace function hartonomous._tensor_terms(model_tensor_id bigint, at timestamptz)
+returns table (tensor_atom_id bigint, start bigint, byte_length int, coefficient real, ordinal int, rank int)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select c.tensor_atom_id, c.start, c.byte_length, c.coefficient, c.ordinal, c.rank from hartonomous.tensor_atom_coefficient as c
+    where c.model_tensor_id = _tensor_terms.model_tensor_id
+      and (_tensor_terms.at is null or hartonomous._visible_at(c.sys_begin, null, _tensor_terms.at))
+    union all
+    select h.tensor_atom_id, h.start, h.byte_length, h.coefficient, h.ordinal, h.rank from hartonomous.tensor_atom_coefficient_history as h
+    where _tensor_terms.at is not null and h.model_tensor_id = _tensor_terms.model_tensor_id
+      and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensor_terms.at);
+end;
+comment on function hartonomous._tensor_terms(bigint, timestamptz) is 'What a tensor was the sum of, as committed at a time; NULL: now.';
+
+create or replace function hartonomous._tensor_find(
+    tenant_id int, model text, tensor text, at timestamptz, out model_tensor_id bigint, out byte_length bigint)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    target constant bigint := case when _tensor_find.at is null then hartonomous._model_id(_tensor_find.tenant_id, model)
+                                   else (hartonomous._model_past(_tensor_find.tenant_id, model, null, _tensor_find.at, null)).model_id end;
 begin
     select t.model_tensor_id, t.byte_length into model_tensor_id, byte_length
-    from hartonomous.model_tensor as t
-    where t.model_id = hartonomous._model_id(_tensor_find.tenant_id, model) and t.name = tensor;
+    from hartonomous._tensors(target, _tensor_find.at) as t where t.name = tensor;
     if not found then
         raise exception 'model % has no tensor %', coalesce(model, 'deployed by default'), coalesce(quote_literal(tensor), 'NULL')
             using errcode = 'ZH023', hint = 'select * from hartonomous.tensor_list(model)';
     end if;
 end
 $$;
-comment on function hartonomous._tensor_find(int, text, text) is 'Key and length of a tensor; ZH020 no such model, ZH023 no such tensor.';
+comment on function hartonomous._tensor_find(int, text, text, timestamptz) is
+'Key and length of a tensor as committed at a time; NULL: now. ZH020 no such model, ZH023 no such tensor.';
 
 create or replace function hartonomous.tensor_slice(model text, name text, start bigint, length int, as_of timestamptz default null)
 returns bytea
@@ -82,35 +114,35 @@ begin
     if hartonomous._masked(tenant, 'model_read') then
         perform hartonomous._mask_refuse(tenant, 'model_read', 'weights of models');
     end if;
-    if as_of is not null then
-        perform hartonomous._not_yet('as_of');
-    elsif tensor_slice.start < 0 or tensor_slice.length < 0 then
+    if tensor_slice.start < 0 or tensor_slice.length < 0 then
         raise exception 'slice (%, %) is negative', tensor_slice.start, tensor_slice.length using errcode = '22011', hint = 'start counts from 0';
     end if;
-    found_tensor := hartonomous._tensor_find(tenant, model, name);
+    found_tensor := hartonomous._tensor_find(tenant, model, name, tensor_slice.as_of);
     until := least(least(tensor_slice.start, found_tensor.byte_length) + tensor_slice.length, found_tensor.byte_length);
-    if exists (select from hartonomous.tensor_atom_coefficient as c where c.model_tensor_id = found_tensor.model_tensor_id
-               and (c.ordinal > 0 or c.coefficient <> 1)) then
-        return hartonomous._tensor_sum(found_tensor.model_tensor_id, least(tensor_slice.start, until), until);
+    if exists (select from hartonomous._tensor_terms(found_tensor.model_tensor_id, tensor_slice.as_of) as c
+               where c.ordinal > 0 or c.coefficient <> 1) then
+        return hartonomous._tensor_sum(found_tensor.model_tensor_id, least(tensor_slice.start, until), until, tensor_slice.as_of);
     end if;
     return coalesce((
         select string_agg(substr(a.data, greatest(tensor_slice.start - c.start, 0)::int + 1,
                                  (least(until, c.start + c.byte_length) - greatest(tensor_slice.start, c.start))::int), '' order by c.start)
-        from hartonomous.tensor_atom_coefficient as c join hartonomous.tensor_atom as a using (tensor_atom_id)
-        where c.model_tensor_id = found_tensor.model_tensor_id and c.start < until and c.start + c.byte_length > tensor_slice.start), '');
+        from hartonomous._tensor_terms(found_tensor.model_tensor_id, tensor_slice.as_of) as c
+        join hartonomous.tensor_atom as a using (tensor_atom_id)
+        where c.start < until and c.start + c.byte_length > tensor_slice.start), '');
 end
 $$;
 comment on function hartonomous.tensor_slice(text, text, bigint, int, timestamptz) is
-'length bytes of a tensor from byte start (from 0), fewer at the end. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative, 0A000 as_of.';
+'length bytes of a tensor from byte start (from 0), fewer at the end. as_of: as committed at a time, of the model that the name meant then, though it be archived or dropped since; NULL: now. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative.';
 
-create or replace function hartonomous._tensor_sum(model_tensor_id bigint, start bigint, until bigint) returns bytea
-language plpython3u stable strict parallel safe
+create or replace function hartonomous._tensor_sum(model_tensor_id bigint, start bigint, until bigint, at timestamptz) returns bytea
+language plpython3u stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.models import loading
-return loading.tensor_bytes(plpy, model_tensor_id, start, until)
+return loading.tensor_bytes(plpy, model_tensor_id, start, until, at)
 $$;
-comment on function hartonomous._tensor_sum(bigint, bigint, bigint) is 'Bytes start to until of a tensor that is more than its tiles side by side.';
+comment on function hartonomous._tensor_sum(bigint, bigint, bigint, timestamptz) is
+'Bytes start to until of a tensor that is more than its tiles side by side, as committed at a time; NULL: now.';
 
 create or replace function hartonomous.tensor(model text, name text, as_of timestamptz default null) returns bytea
 language sql stable parallel restricted
@@ -119,25 +151,23 @@ begin atomic
     select hartonomous.tensor_slice(tensor.model, tensor.name, 0::bigint, 2147483647, tensor.as_of);
 end;
 comment on function hartonomous.tensor(text, text, timestamptz) is
-'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 0A000 as_of.';
+'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked. as_of: see tensor_slice.';
 
-create or replace function hartonomous._tensor_parts(model_id bigint)
+create or replace function hartonomous._tensor_parts(model_id bigint, at timestamptz)
 returns table (name text, dtype text, shape int[], plain boolean, start bigint, data bytea, coefficient real, rank int)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
     select t.name, t.dtype, t.shape,
-           not exists (select from hartonomous.tensor_atom_coefficient as o
-                       where o.model_tensor_id = t.model_tensor_id and (o.ordinal > 0 or o.coefficient <> 1)),
+           not exists (select from hartonomous._tensor_terms(t.model_tensor_id, _tensor_parts.at) as o where o.ordinal > 0 or o.coefficient <> 1),
            c.start, a.data, c.coefficient, c.rank
-    from hartonomous.model_tensor as t
-    left join hartonomous.tensor_atom_coefficient as c using (model_tensor_id)
+    from hartonomous._tensors(_tensor_parts.model_id, _tensor_parts.at) as t
+    left join lateral hartonomous._tensor_terms(t.model_tensor_id, _tensor_parts.at) as c on true
     left join hartonomous.tensor_atom as a using (tensor_atom_id)
-    where t.model_id = _tensor_parts.model_id
-    order by t.position, t.name, c.ordinal, c.start;
+    order by t.place, t.name, c.ordinal, c.start;
 end;
-comment on function hartonomous._tensor_parts(bigint) is
-'What the tensors of a model are the sum of, tensor by tensor, tiles first; one row without data for a tensor of zero bytes. plain: tiles side by side are all of it.';
+comment on function hartonomous._tensor_parts(bigint, timestamptz) is
+'What the tensors of a model were the sum of, as committed at a time (NULL: now), tensor by tensor, tiles first; one row without data for a tensor of zero bytes. plain: tiles side by side are all of it.';
 
 create or replace function hartonomous.model_storage(
     model text, out raw_bytes bigint, out stored_bytes bigint, out shared_bytes bigint)

@@ -74,6 +74,11 @@ $$;
 comment on function hartonomous._model_id(int, text, text, boolean) is
 'Id of a model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind; kind: one that runs, so no archived one; unfinished: also one that the tenant is loading. ZH020 when there is none.';
 
+create or replace function hartonomous._share_place(content text) returns double precision
+language sql immutable strict parallel safe
+return ('x' || left(encode(sha256(convert_to(_share_place.content, 'UTF8')), 'hex'), 8))::bit(32)::bigint / 4294967296::double precision;
+comment on function hartonomous._share_place(text) is 'The first 32 bits of the SHA-256 of a content, as a fraction of all.';
+
 create or replace function hartonomous._model_route(tenant_id int, model text, kind text, content text) returns bigint
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
@@ -81,14 +86,70 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     deployed constant bigint := hartonomous._model_id(_model_route.tenant_id, model, _model_route.kind);
     chosen   bigint;
-    place    constant bigint := ('x' || left(encode(sha256(convert_to(content, 'UTF8')), 'hex'), 8))::bit(32)::bigint;
 begin
     if model is null then
         select d.candidate_id into chosen from hartonomous.model_deployment as d
-        where d.tenant_id in (0, _model_route.tenant_id) and d.model_id = deployed and place < d.share::double precision * 4294967296;
+        where d.tenant_id in (0, _model_route.tenant_id) and d.model_id = deployed and hartonomous._share_place(content) < d.share;
     end if;
     return coalesce(chosen, deployed);
 end
 $$;
 comment on function hartonomous._model_route(int, text, text, text) is
 '_model_id for a request whose answer stands by itself: where no model is named, the candidate gets those contents of which the first 32 bits of the SHA-256, as a fraction, are below its share.';
+
+create or replace function hartonomous._visible_at(sys_begin bigint, sys_end bigint, at timestamptz) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select hartonomous._commit_time(_visible_at.sys_begin) <= _visible_at.at
+           and (_visible_at.sys_end is null or coalesce(hartonomous._commit_time(_visible_at.sys_end), 'infinity') > _visible_at.at);
+end;
+comment on function hartonomous._visible_at(bigint, bigint, timestamptz) is
+'Whether a version with these stamps (sys_end NULL: the current one) was committed at a time.';
+
+create or replace function hartonomous._model_past(
+    tenant_id int, model text, kind text, at timestamptz, content text, out model_id bigint, out state_hash bytea)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    wanted_name    constant text := split_part(model, '@', 1);
+    wanted_version constant text := nullif(split_part(model, '@', 2), '');
+    place constant double precision := hartonomous._share_place(content);
+begin
+    -- ranks as _model_id does, over what was committed then; what is past may run though it is archived or gone since
+    with deployment as (
+        select d.tenant_id, case when place < d.share then d.candidate_id else d.model_id end as model_id, d.deployed_at from (
+            select c.tenant_id, c.model_id, c.candidate_id, c.share, c.deployed_at, c.sys_begin, null::bigint as sys_end
+            from hartonomous.model_deployment as c
+            union all
+            select h.tenant_id, h.model_id, h.candidate_id, h.share, h.deployed_at, h.sys_begin, h.sys_end
+            from hartonomous.model_deployment_history as h) as d
+        where d.tenant_id in (0, _model_past.tenant_id) and hartonomous._visible_at(d.sys_begin, d.sys_end, _model_past.at)
+    ), version as (
+        select c.model_id, c.tenant_id, c.name, c.version, c.kind, c.status, c.state_hash, c.created_at, c.sys_begin, null::bigint as sys_end
+        from hartonomous.model as c
+        union all
+        select h.model_id, h.tenant_id, h.name, h.version, h.kind, h.status, h.state_hash, h.created_at, h.sys_begin, h.sys_end
+        from hartonomous.model_history as h
+    )
+    select v.model_id, v.state_hash into model_id, state_hash
+    from version as v
+    left join deployment as d on d.tenant_id = v.tenant_id and d.model_id = v.model_id
+    where v.tenant_id in (0, _model_past.tenant_id)
+      and (v.status = 'ready' or (v.status = 'archived' and _model_past.kind is null))
+      and (_model_past.kind is null or v.kind = _model_past.kind)
+      and case when _model_past.model is null then d.model_id is not null
+               else v.name = wanted_name and (wanted_version is null or v.version = wanted_version) end
+      and hartonomous._visible_at(v.sys_begin, v.sys_end, _model_past.at)
+    order by v.tenant_id = _model_past.tenant_id desc, v.status = 'ready' desc, d.deployed_at desc nulls last, v.created_at desc, v.model_id
+    limit 1;
+    if not found then
+        raise exception '%', concat_ws(' ', case when model is null then concat_ws(' ', 'no', kind, 'model was deployed')
+                                                 else concat_ws(' ', 'no', kind, 'model', quote_literal(model)) end, 'at', _model_past.at)
+            using errcode = 'ZH020', hint = 'select * from hartonomous.model__all() shows when models were there';
+    end if;
+end
+$$;
+comment on function hartonomous._model_past(int, text, text, timestamptz, text) is
+'Id and state of the model that a name meant at a time, as _model_id says it for now, and _model_route for the content, if any. ZH020 when there was none.';

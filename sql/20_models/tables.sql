@@ -1,3 +1,14 @@
+create table hartonomous.tokenizer (
+    tokenizer_id bigint primary key,
+    tenant_id    int not null references hartonomous.tenant,
+    content_hash bytea not null check (octet_length(content_hash) = 32),
+    definition   jsonb not null,
+    unique (tenant_id, content_hash)
+);
+select hartonomous._opaque_ids('hartonomous.tokenizer', 'tokenizer_id');
+comment on table hartonomous.tokenizer is 'Tokenizers as tokenizer.json defines them, stored once per tenant however many models read with them.';
+comment on column hartonomous.tokenizer.content_hash is 'SHA-256 of the definition as text';
+
 create table hartonomous.model (
     model_id     bigint primary key,
     tenant_id    int not null references hartonomous.tenant,
@@ -6,7 +17,7 @@ create table hartonomous.model (
     kind         text not null,
     architecture text not null,
     config       jsonb not null,
-    tokenizer    jsonb,
+    tokenizer_id bigint references hartonomous.tokenizer,
     dimensions   int,
     max_tokens   int,
     parameters   bigint,
@@ -18,8 +29,12 @@ create table hartonomous.model (
 );
 select hartonomous._opaque_ids('hartonomous.model', 'model_id');
 create index on hartonomous.model (base_model_id);
+create index on hartonomous.model (tokenizer_id);
 comment on table hartonomous.model is
-'Models. kind: embedding, generation, classification; base_model_id: the embedding model that a head is fitted to; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run.';
+'Models. kind: embedding, generation, classification; base_model_id: the embedding model that a head is fitted to; state_hash: SHA-256 over config, tokenizer and every tensor; archived ones are read, but not run; system-versioned.';
+select hartonomous.system_versioning_add('hartonomous.model');
+create index on hartonomous.model_history (tenant_id, name);
+create index on hartonomous.model_history (tokenizer_id);
 
 create table hartonomous.model_layer (
     model_layer_id bigint primary key,
@@ -31,7 +46,9 @@ create table hartonomous.model_layer (
     unique (model_id, name)
 );
 select hartonomous._opaque_ids('hartonomous.model_layer', 'model_layer_id');
-comment on table hartonomous.model_layer is 'Layers of a model; layer_index is the number in a repeated layer''s name.';
+comment on table hartonomous.model_layer is 'Layers of a model; layer_index is the number in a repeated layer''s name; system-versioned.';
+select hartonomous.system_versioning_add('hartonomous.model_layer');
+create index on hartonomous.model_layer_history (model_id);
 
 create table hartonomous.model_tensor (
     model_tensor_id bigint primary key,
@@ -49,8 +66,10 @@ create table hartonomous.model_tensor (
 select hartonomous._opaque_ids('hartonomous.model_tensor', 'model_tensor_id');
 comment on column hartonomous.model_tensor.position is 'place in the order of loading, from 0';
 comment on column hartonomous.model_tensor.content_hash is 'SHA-256 of the tensor''s bytes; NULL until model_commit';
-comment on table hartonomous.model_tensor is 'Named tensors of a layer: the sum of coefficient x tensor atom over tensor_atom_coefficient.';
+comment on table hartonomous.model_tensor is 'Named tensors of a layer: the sum of coefficient x tensor atom over tensor_atom_coefficient; system-versioned.';
 create index on hartonomous.model_tensor (model_layer_id);
+select hartonomous.system_versioning_add('hartonomous.model_tensor');
+create index on hartonomous.model_tensor_history (model_id);
 
 create table hartonomous.tensor_atom (
     tensor_atom_id bigint primary key,
@@ -110,10 +129,11 @@ select hartonomous.system_versioning_add('hartonomous.model_deployment');
 create index on hartonomous.model_deployment_history (tenant_id, deployment_id);
 
 insert into hartonomous.tenant_table (relation)
-select r from unnest(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom',
+select r from unnest(array['hartonomous.tokenizer', 'hartonomous.model', 'hartonomous.model_history', 'hartonomous.model_layer',
+    'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history', 'hartonomous.tensor_atom',
     'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
     'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]) as r;
-select hartonomous._dump_rows(array['hartonomous.model', 'hartonomous.model_layer', 'hartonomous.model_tensor',
-    'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
+select hartonomous._dump_rows(array['hartonomous.tokenizer', 'hartonomous.model', 'hartonomous.model_history', 'hartonomous.model_layer',
+    'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history', 'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
     'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]);
 insert into hartonomous.operation values ('model_write', 'write'), ('model_read', 'read');

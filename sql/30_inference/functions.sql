@@ -52,17 +52,19 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('inference');
+    past   record;
 begin
-    if as_of is not null then
-        perform hartonomous._not_yet('as_of');
-    elsif content is null then
+    if content is null then
         return null;
+    elsif as_of is null then
+        return hartonomous._vector((hartonomous._embed(hartonomous._model_id(tenant, model, 'embedding'), array[content]))[1]);
     end if;
-    return hartonomous._vector((hartonomous._embed(hartonomous._model_id(tenant, model, 'embedding'), array[content]))[1]);
+    past := hartonomous._model_past(tenant, model, 'embedding', as_of, null);
+    return hartonomous._vector((hartonomous._embed_past(past.model_id, past.state_hash, as_of, array[content]))[1]);
 end
 $$;
 comment on function hartonomous.embed(text, text, timestamptz) is
-'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). NULL text gives NULL; model NULL: the deployed one. Errors: ZH020 no such embedding model, 0A000 as_of.';
+'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). NULL text gives NULL; model NULL: the deployed one. as_of: by the weights that were committed at a time, of the model that the name meant then, though it be archived or dropped since: on the same engine and BLAS core bit for bit what embed gave then. Errors: ZH020 no such embedding model.';
 
 create or replace function hartonomous._embed(model_id bigint, contents text[]) returns bytea[]
 language plpython3u stable strict parallel restricted
@@ -72,6 +74,16 @@ from hartonomous_server.inference import engine
 return engine.embed(plpy, model_id, contents).images()
 $$;
 comment on function hartonomous._embed(bigint, text[]) is 'Vector images of texts, by model id, unrecorded.';
+
+create or replace function hartonomous._embed_past(model_id bigint, state_hash bytea, as_of timestamptz, contents text[]) returns bytea[]
+language plpython3u stable strict parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.inference import engine
+return engine.embed(plpy, model_id, contents, engine.Past(as_of, state_hash)).images()
+$$;
+comment on function hartonomous._embed_past(bigint, bytea, timestamptz, text[]) is
+'Vector images of texts, by a state that a model had at a time, unrecorded.';
 
 create or replace function hartonomous.embed_many(contents text[], model text default null) returns @extschema:vector@.vector[]
 language plpgsql volatile parallel unsafe security definer

@@ -14,8 +14,8 @@ begin
     elsif energy is null or not (energy > 0 and energy <= 1) then
         raise exception 'energy is %, expected more than 0 and at most 1', coalesce(energy::text, 'NULL') using errcode = '22023';
     end if;
-    insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer, dimensions, max_tokens, base_model_id)
-    select tenant, model_student.name, '1', m.kind, m.architecture, m.config, m.tokenizer, m.dimensions, m.max_tokens, m.base_model_id
+    insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer_id, dimensions, max_tokens, base_model_id)
+    select tenant, model_student.name, '1', m.kind, m.architecture, m.config, m.tokenizer_id, m.dimensions, m.max_tokens, m.base_model_id
     from hartonomous.model as m where m.model_id = parent
     on conflict (tenant_id, name, version) do nothing
     returning model_id into made;

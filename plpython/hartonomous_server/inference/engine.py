@@ -32,6 +32,13 @@ THREADS = 2  # as many as a query of PostgreSQL takes for itself and its workers
 _running: dict[bytes, Running] = {}
 
 
+class Past(NamedTuple):
+    """A state that a model had at a time."""
+
+    as_of: str
+    state_hash: bytes
+
+
 class Batch(NamedTuple):
     """Texts embedded in one call: vectors (n, dimensions) float32."""
 
@@ -72,11 +79,11 @@ def libraries() -> str:
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
 
 
-def embed(db: Any, model_id: int, texts: Sequence[str]) -> Batch:
+def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None) -> Batch:
     """Embeds texts with a model that can embed."""
     started = time.perf_counter()
-    state = state_hash(db, model_id)
-    model = load(db, model_id, state)
+    state = past.state_hash if past else state_hash(db, model_id)
+    model = load(db, model_id, state, past)
     check = interrupts(db)
     ids: list[list[int]] = []
     for start in range(0, len(texts), TEXTS_A_SLICE):
@@ -130,11 +137,11 @@ class Running:
         return Decoder(DecoderConfig.parse(self._architecture, self.files), self._form.weights)
 
 
-def load(db: Any, model_id: int, state: bytes) -> Running:
+def load(db: Any, model_id: int, state: bytes, past: Past | None = None) -> Running:
     """A model of this state, loaded once per backend."""
     loaded = _running.pop(state, None)
     if loaded is None:
-        loaded = Running(_form(db, model_id, state))
+        loaded = Running(_form(db, model_id, state, past.as_of if past else None))
         _trim()
     _running[state] = loaded
     while len(_running) > KEPT:
@@ -158,10 +165,9 @@ def state_hash(db: Any, model_id: int) -> bytes:
     return rows[0]["state_hash"]
 
 
-def _form(db: Any, model_id: int, state: bytes) -> running.Form:
+def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Form:
     def make() -> running.Form:
-        sql = "select architecture, config, tokenizer from hartonomous.model where model_id = $1"
-        row = query(db, sql, ("bigint", model_id))[0]
+        row = loading.source(db, model_id)
         if row["architecture"] == "external":
             raise errors.EmbeddingUnsupported(
                 "model has no weights: its vectors come from outside",
@@ -171,7 +177,8 @@ def _form(db: Any, model_id: int, state: bytes) -> running.Form:
             raise errors.TokenizerInvalid("model has no tokenizer", hint="name one that reads texts")
         name, files = row["architecture"], json.loads(row["config"])
         tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files, name)
-        tensors = {decoders.canonical(name, tensor): array for tensor, array in loading.tensors(db, model_id).items()}
+        found = loading.tensors(db, model_id, as_of)
+        tensors = {decoders.canonical(name, tensor): array for tensor, array in found.items()}
         config = architecture.parse(name, files)
         facts = {"architecture": name, "files": files}
         if isinstance(config, DecoderConfig):

@@ -12,21 +12,24 @@ from hartonomous_server import blas
 from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import continuation, engine
 from hartonomous_server.inference.continuation import Piece
+from hartonomous_server.inference.engine import Past
 from hartonomous_server.inference.sampling import Options
 
 
-def generate(db: Any, tenant: int, operation: str, model_id: int, prompts: Sequence[str], options: str) -> list[str]:
+def generate(db: Any, tenant: int, operation: str, model_id: int, prompts: Sequence[str], options: str,
+             past: Past | None) -> list[str]:
     """The text that follows each prompt."""
-    run = _Run(db, model_id, prompts, json.loads(options))
+    run = _Run(db, model_id, prompts, json.loads(options), past)
     for _ in run.pieces():
         pass
     run.record(tenant, operation)
     return run.texts
 
 
-def stream(db: Any, tenant: int, model_id: int, prompt: str, options: str, masked: bool) -> Iterator[str]:
+def stream(db: Any, tenant: int, model_id: int, prompt: str, options: str, masked: bool,
+           past: Past | None) -> Iterator[str]:
     """Pieces of the text that follows a prompt, as they come; masked: one without text, when all are made."""
-    run = _Run(db, model_id, [prompt], json.loads(options))
+    run = _Run(db, model_id, [prompt], json.loads(options), past)
     request, pieces = run.record(tenant, "generate_stream"), run.pieces()  # now: nobody may read on to the end
 
     def texts() -> Iterator[str]:
@@ -43,12 +46,13 @@ def stream(db: Any, tenant: int, model_id: int, prompt: str, options: str, maske
 class _Run:
     """A call: its prompts, what became of them, and the record of it."""
 
-    def __init__(self, db: Any, model_id: int, prompts: Sequence[str], options: dict[str, Any]) -> None:
+    def __init__(self, db: Any, model_id: int, prompts: Sequence[str], options: dict[str, Any],
+                 past: Past | None) -> None:
         self._db, self._model_id, self._prompts = db, model_id, prompts
         self._started = time.perf_counter()
         self._options = Options.parse(options).seeded()
-        self._state = engine.state_hash(db, model_id)
-        self._model = engine.load(db, model_id, self._state)
+        self._state = past.state_hash if past else engine.state_hash(db, model_id)
+        self._model = engine.load(db, model_id, self._state, past)
         self._check = interrupts(db)
         self._ids = []
         for prompt in prompts:

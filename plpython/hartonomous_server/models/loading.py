@@ -26,8 +26,7 @@ def facts(name: str, config: str) -> dict[str, Any]:
 
 def finish(db: Any, model_id: int) -> None:
     """Checks a complete model against its architecture and tokenizer; records tensor hashes and the state hash."""
-    sql = "select architecture, config, tokenizer from hartonomous.model where model_id = $1"
-    row = query(db, sql, ("bigint", model_id))[0]
+    row = source(db, model_id)
     files = json.loads(row["config"])
     shapes, digests = hash_tensors(db, model_id)
     name = row["architecture"]
@@ -41,11 +40,15 @@ def finish(db: Any, model_id: int) -> None:
     _record(db, model_id, digests, shapes, row)
 
 
+def source(db: Any, model_id: int) -> Any:
+    """architecture, kind, config and tokenizer of a model, also of one that is gone."""
+    return query(db, "select * from hartonomous._model_source($1)", ("bigint", model_id))[0]
+
+
 def seal(db: Any, model_id: int) -> None:
     """Records tensor hashes and the state hash of a model that needs no check against an architecture."""
     shapes, digests = hash_tensors(db, model_id)
-    sql = "select config, tokenizer from hartonomous.model where model_id = $1"
-    _record(db, model_id, digests, shapes, query(db, sql, ("bigint", model_id))[0])
+    _record(db, model_id, digests, shapes, source(db, model_id))
 
 
 def rehash(db: Any, model_id: int, tensor: str) -> None:
@@ -62,8 +65,7 @@ def rehash(db: Any, model_id: int, tensor: str) -> None:
     if not numpy().isfinite(dtypes.to_float32(data, *shapes[tensor])).all():
         raise errors.TensorMismatch(f"tensor {tensor} would have elements that are not finite in {changed['dtype']}")
     digests[tensor] = hashlib.sha256(data).digest()
-    sql = "select config, tokenizer from hartonomous.model where model_id = $1"
-    _record(db, model_id, digests, shapes, query(db, sql, ("bigint", model_id))[0])
+    _record(db, model_id, digests, shapes, source(db, model_id))
 
 
 def _record(db: Any, model_id: int, digests: dict[str, bytes], shapes: dict[str, tuple[str, Any]], files: Any) -> None:
@@ -91,23 +93,23 @@ def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int
     return shapes, hashes
 
 
-def parts(db: Any, model_id: int) -> Any:
+def parts(db: Any, model_id: int, as_of: str | None = None) -> Any:
     """What the tensors of a model are the sum of, as rows of _tensor_parts, a few at a time."""
-    plan = db.prepare("select * from hartonomous._tensor_parts($1)", ["bigint"])
-    cursor = db.cursor(plan, [model_id])
+    plan = db.prepare("select * from hartonomous._tensor_parts($1, $2)", ["bigint", "timestamptz"])
+    cursor = db.cursor(plan, [model_id, as_of])
     while rows := cursor.fetch(TILES_A_FETCH):
         yield from rows
     cursor.close()
 
 
-def tensors(db: Any, model_id: int) -> dict[str, Any]:
+def tensors(db: Any, model_id: int, as_of: str | None = None) -> dict[str, Any]:
     """Every tensor of a model as a float32 array, each read into one buffer."""
-    return {name: dtypes.to_float32(data, dtype, shape) for name, dtype, shape, data in stream(db, model_id)}
+    return {name: dtypes.to_float32(data, dtype, shape) for name, dtype, shape, data in stream(db, model_id, as_of)}
 
 
-def stream(db: Any, model_id: int) -> Iterator[tuple[str, str, list[int], bytearray]]:
+def stream(db: Any, model_id: int, as_of: str | None = None) -> Iterator[tuple[str, str, list[int], bytearray]]:
     """Name, dtype, shape and bytes of every tensor of a model, one after the other."""
-    for name, rows in groupby(parts(db, model_id), itemgetter("name")):
+    for name, rows in groupby(parts(db, model_id, as_of), itemgetter("name")):
         first, whole = _peek(rows)
         if first["plain"]:
             buffer = bytearray(dtypes.byte_length(first["dtype"], first["shape"]))
@@ -129,9 +131,10 @@ def _sum(db: Any, tensor: Any, rows: Any, part: slice = slice(None)) -> bytes:
     return assembly.assemble(tensor["dtype"], tensor["shape"], found, part, interrupts(db))
 
 
-def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int) -> bytes:
+def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int, as_of: str | None = None) -> bytes:
     """Bytes of a tensor from start until there; of its tiles only those that lie in these rows are read."""
-    sql = "select dtype, shape from hartonomous.model_tensor where model_tensor_id = $1"
+    sql = ("select dtype, shape from hartonomous.model_tensor where model_tensor_id = $1 union all"
+           " select dtype, shape from hartonomous.model_tensor_history where model_tensor_id = $1 limit 1")
     described = query(db, sql, ("bigint", model_tensor_id))[0]
     row_bytes = dtypes.byte_length(described["dtype"], assembly.grid(described["shape"])[1:])
     if start >= until:
@@ -139,11 +142,12 @@ def tensor_bytes(db: Any, model_tensor_id: int, start: int, until: int) -> bytes
     rows = slice(start // row_bytes, -(-until // row_bytes))
     found = query(
         db,
-        "select c.start, a.data, c.coefficient, c.rank from hartonomous.tensor_atom_coefficient as c"
+        "select c.start, a.data, c.coefficient, c.rank from hartonomous._tensor_terms($1, $4) as c"
         " join hartonomous.tensor_atom as a using (tensor_atom_id)"
-        " where c.model_tensor_id = $1 and (c.ordinal > 0 or c.start < $3 and c.start + c.byte_length > $2)"
+        " where c.ordinal > 0 or c.start < $3 and c.start + c.byte_length > $2"
         " order by c.ordinal, c.start",
         ("bigint", model_tensor_id), ("bigint", rows.start * row_bytes), ("bigint", rows.stop * row_bytes),
+        ("timestamptz", as_of),
     )
     data = _sum(db, described, found, rows)
     return data[start - rows.start * row_bytes : until - rows.start * row_bytes]
