@@ -80,9 +80,13 @@ LOGICAL = {
         select p.tenant_id, u.source_uri, p.start, p.length, p.data
         from hartonomous.upload_part as p join hartonomous.upload as u using (upload_id)""",
     "model": """
-        select n.model, kind, architecture, config, t.definition as tokenizer, dimensions, max_tokens, parameters, state_hash, status
+        select n.model, kind, architecture, config, t.definition as tokenizer, dimensions, max_tokens, parameters,
+               state_hash, status
         from hartonomous.model as m join model_name as n using (model_id)
         left join hartonomous.tokenizer as t using (tokenizer_id)""",
+    "tokenizer": "select tenant_id, content_hash, definition from hartonomous.tokenizer",
+    "model_history": """
+        select h.tenant_id, name, version, kind, parameters, state_hash, status from hartonomous.model_history as h""",
     "training_row": """
         select m.model, n.artifact, label from hartonomous.training_row
         join model_name as m using (model_id) join artifact_name as n using (artifact_id)""",
@@ -98,6 +102,9 @@ LOGICAL = {
     "model_layer": """
         select n.model, l.name, layer_index, layer_type
         from hartonomous.model_layer as l join model_name as n using (model_id)""",
+    "model_layer_history": "select tenant_id, name, layer_index, layer_type from hartonomous.model_layer_history",
+    "model_tensor_history": """
+        select tenant_id, name, dtype, shape, byte_length, content_hash from hartonomous.model_tensor_history""",
     "model_tensor": """
         select n.tensor, l.name as layer, dtype, shape, byte_length, content_hash
         from hartonomous.model_tensor as t join tensor_name as n using (model_tensor_id)

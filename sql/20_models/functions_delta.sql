@@ -37,6 +37,40 @@ $$;
 comment on function hartonomous.tensor_delta_add(text, text, real[], real[], real) is
 'Adds sigma u v^T to a matrix of a model: in float32, rounded once to the stored dtype. The weights before stay in the history; the model gets a new state_hash, and embeddings stored before keep the state they were made with. Returns the coefficient_id of the added part. Errors: ZH020 no such model, ZH022 not finished, ZH023 no such matrix, wrong lengths, not finite or the sum not finite, 22004 NULL.';
 
+create or replace function hartonomous.coefficient_set(coefficient_id bigint, value real) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    tenant constant int := hartonomous._permit('model_write');
+    part   record;
+begin
+    if coefficient_id is null or value is null then
+        raise exception 'coefficient_id and value must not be NULL' using errcode = '22004';
+    elsif not value between '-3.4028235e38' and '3.4028235e38' then
+        raise exception 'value is not finite' using errcode = 'ZH023';
+    end if;
+    select t.model_id, t.name, t.dtype, m.status into part
+    from hartonomous.tensor_atom_coefficient as c
+    join hartonomous.model_tensor as t using (model_tensor_id)
+    join hartonomous.model as m on m.model_id = t.model_id
+    where c.coefficient_id = coefficient_set.coefficient_id and c.tenant_id = tenant for no key update of m;
+    if not found then
+        raise exception 'no coefficient %', coefficient_set.coefficient_id using errcode = 'ZH023',
+            hint = 'tensor_delta_add returns one; hartonomous.tensor_atom_coefficient lists them';
+    elsif part.status = 'loading' then
+        raise exception 'the model is still being loaded' using errcode = 'ZH022', hint = 'finish it with hartonomous.model_commit';
+    elsif part.dtype not in ('F64', 'F32', 'F16', 'BF16') then
+        raise exception 'tensor "%" is %, expected F64, F32, F16 or BF16', part.name, part.dtype using errcode = 'ZH023';
+    end if;
+    update hartonomous.tensor_atom_coefficient as c set coefficient = coefficient_set.value
+    where c.coefficient_id = coefficient_set.coefficient_id;
+    perform hartonomous._tensor_changed(part.model_id, part.name);
+end
+$$;
+comment on function hartonomous.coefficient_set(bigint, real) is
+'Scales one part of a tensor, a tile or a low-rank part, by another coefficient; 0 takes it out. As after tensor_delta_add the weights before stay in the history and the model gets a new state_hash. Errors: ZH023 no such coefficient of your tenant, no floating-point tensor, not finite or the sum not finite, ZH022 model not finished, 22004 NULL.';
+
 create or replace function hartonomous._float32_bytes(x real[]) returns bytea
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -35,7 +35,7 @@ end
 $$;
 comment on function hartonomous.model_files(text) is 'Configuration and tokenizer of a model as they were loaded. NULL: the deployed default. Errors: ZH020 no such model, ZH002 masked.';
 
-create or replace function hartonomous.tensor_list(model text)
+create or replace function hartonomous.tensor_list(model text, as_of timestamptz default null)
 returns table (name text, dtype text, shape int[], bytes bigint, content_hash bytea)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -46,22 +46,23 @@ declare
 begin
     return query
     select t.name, t.dtype, t.shape, t.byte_length, hartonomous._mask_bytes(masked, t.content_hash)
-    from hartonomous.model_tensor as t where t.model_id = hartonomous._model_id(tenant, model, unfinished => true)
-    order by t.position, t.name;
+    from hartonomous._tensors(case when as_of is null then hartonomous._model_id(tenant, model, unfinished => true)
+                                   else (hartonomous._model_past(tenant, model, null, as_of, null)).model_id end, as_of) as t
+    order by t.place, t.name;
 end
 $$;
-comment on function hartonomous.tensor_list(text) is
-'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. ZH020 no such model.';
+comment on function hartonomous.tensor_list(text, timestamptz) is
+'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. as_of: as committed at a time, see tensor_slice. ZH020 no such model.';
 
 create or replace function hartonomous._tensors(model_id bigint, at timestamptz)
-returns table (model_tensor_id bigint, place int, name text, dtype text, shape int[], byte_length bigint)
+returns table (model_tensor_id bigint, place int, name text, dtype text, shape int[], byte_length bigint, content_hash bytea)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select t.model_tensor_id, t.position, t.name, t.dtype, t.shape, t.byte_length from hartonomous.model_tensor as t
+    select t.model_tensor_id, t.position, t.name, t.dtype, t.shape, t.byte_length, t.content_hash from hartonomous.model_tensor as t
     where t.model_id = _tensors.model_id and (_tensors.at is null or hartonomous._visible_at(t.sys_begin, null, _tensors.at))
     union all
-    select h.model_tensor_id, h.position, h.name, h.dtype, h.shape, h.byte_length from hartonomous.model_tensor_history as h
+    select h.model_tensor_id, h.position, h.name, h.dtype, h.shape, h.byte_length, h.content_hash from hartonomous.model_tensor_history as h
     where _tensors.at is not null and h.model_id = _tensors.model_id and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensors.at);
 end;
 comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a model as committed at a time; NULL: now.';

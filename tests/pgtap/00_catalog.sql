@@ -150,7 +150,7 @@ select set_eq(
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
           'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add', 'tenant_role_remove',
-          'tensor_delta_add', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
+          'coefficient_set', 'tensor_delta_add', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
     'SECURITY DEFINER functions are the reviewed ones');
 select is_empty(
     $$select routine, prosecdef, proowner::regrole from ours

@@ -38,7 +38,7 @@ NO_VALUES = {
     "model_drop", "secret_put", "secret_list", "secret_drop",
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",
-    "model_archive", "model_rollback", "tensor_delta_add",
+    "model_archive", "model_rollback", "tensor_delta_add", "coefficient_set",
     "embedding_model_register", "embedding_put_many", "embedding_model_analyze",
     "model_train_head", "model_retrain", "model_student", "evaluation_put", "evaluation_list", "evaluation_drop",
 }  # fmt: skip

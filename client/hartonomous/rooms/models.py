@@ -64,21 +64,23 @@ class Models(Caller):
         vectors = {"u": _reals(u), "v": _reals(v), "sigma": np.float32(sigma)}
         return self._value("tensor_delta_add", {"model": model, "name": name, **vectors})
 
+    def coefficient_set(self, coefficient_id: int, value: float) -> None:
+        self._run("coefficient_set", {"coefficient_id": coefficient_id, "value": np.float32(value)})
+
     def model_drop(self, model: str) -> None:
         self._run("model_drop", {"model": model})
 
     def model_student(self, model: str, name: str, energy: float) -> Student:
         return self._row(Student, "model_student", {"model": model, "name": name, "energy": np.float32(energy)})
 
-    def tensor_list(self, model: str | None) -> list[TensorInfo]:
-        return self._rows(TensorInfo, "tensor_list", {"model": model})
+    def tensor_list(self, model: str | None, as_of: datetime | None = None) -> list[TensorInfo]:
+        return self._rows(TensorInfo, "tensor_list", {"model": model}, as_of=as_of)
 
     def tensor(self, model: str | None, name: str, as_of: datetime | None = None) -> NDArray[Any]:
         """A tensor as an array; BF16, which numpy lacks, is widened to float32, and 8-bit floats come as raw uint8."""
-        call = "hartonomous.tensor(%(model)s, %(name)s" + (", %(as_of)s)" if as_of else ")")
         text = (
-            f"select l.dtype, l.shape, {call} from (values (1)) as one "
-            "left join hartonomous.tensor_list(%(model)s) as l on l.name = %(name)s"
+            "select l.dtype, l.shape, hartonomous.tensor(%(model)s, %(name)s, %(as_of)s) from (values (1)) as one "
+            "left join hartonomous.tensor_list(%(model)s, %(as_of)s) as l on l.name = %(name)s"
         )
         with translated():
             dtype, shape, data = self.query(text, {"model": model, "name": name, "as_of": as_of}).fetchall()[0]
