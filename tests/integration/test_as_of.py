@@ -175,8 +175,8 @@ def test_coefficients_that_cannot_be(loaded):
 
 def test_a_dropped_unfinished_model_leaves_nothing(loaded, folders):
     def counts():
-        histories = [f"{table}_history" for table in VERSIONED]
-        return [loaded.query(f"select count(*) from hartonomous.{table}").fetchone() for table in ["tokenizer", *histories]]
+        tables = ["tokenizer", *(f"{table}_history" for table in VERSIONED)]
+        return [loaded.query(f"select count(*) from hartonomous.{table}").fetchone() for table in tables]
 
     before = counts()
     config = {"config": tiny_model.files()["config.json"]}
