@@ -75,7 +75,7 @@ comment on function hartonomous._model_id(int, text, text, boolean) is
 'Id of a model: name or name@version, own tenant before tenant 0; NULL means the deployed default of the kind; kind: one that runs, so no archived one; unfinished: also one that the tenant is loading. ZH020 when there is none.';
 
 create or replace function hartonomous._share_place(content text) returns double precision
-language sql immutable strict parallel safe
+language sql stable strict parallel safe
 return ('x' || left(encode(sha256(convert_to(_share_place.content, 'UTF8')), 'hex'), 8))::bit(32)::bigint / 4294967296::double precision;
 comment on function hartonomous._share_place(text) is 'The first 32 bits of the SHA-256 of a content, as a fraction of all.';
 

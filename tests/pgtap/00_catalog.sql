@@ -188,7 +188,8 @@ select is_empty(
       where not exists (select from pg_index as i join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                         where i.indrelid = t.relation and a.attname = t.tenant_column)
         and t.relation <> all (array['hartonomous.atom', 'hartonomous.atom_reference_change', 'hartonomous.graph_node', 'hartonomous.graph_edge', 'hartonomous.ingestion_log',
-            'hartonomous.model_layer', 'hartonomous.model_tensor', 'hartonomous.tensor_atom_coefficient',
+            'hartonomous.model_layer', 'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history',
+            'hartonomous.tensor_atom_coefficient',
             'hartonomous.tensor_atom_coefficient_history']::regclass[])$$,
     'the tenant leads an index of every tenant table that is searched');
 select is_empty(
