@@ -22,8 +22,8 @@ select isnt(hartonomous.generate('a', temperature => 1, seed => 5), hartonomous.
 select is(hartonomous.generate('the data', stop => array[substr(hartonomous.generate('the data'), 7, 2)]),
           split_part(hartonomous.generate('the data'), substr(hartonomous.generate('the data'), 7, 2), 1), 'ends before a stop text');
 select throws_ok($$select hartonomous.generate('a', 'nosuch')$$, 'ZH020');
-select throws_ok($$select hartonomous.generate('a', as_of => now())$$, '0A000');
-select throws_ok($$select hartonomous.generate(null, as_of => now())$$, '0A000', null, 'also for NULL');
+select throws_ok($$select hartonomous.generate('a', as_of => now())$$, 'ZH020', null, 'this transaction has not committed');
+select is(hartonomous.generate(null, as_of => now()), null);
 select throws_ok($$select hartonomous.generate('a', max_tokens => 0)$$, '22023');
 select throws_ok($$select hartonomous.generate('a', max_tokens => 96)$$, '22023');
 select throws_ok($$select hartonomous.generate('a', temperature => -0.5)$$, '22023');
