@@ -64,7 +64,16 @@ def test_defaults_are_the_servers(client):
     assert client.generate("the data", stop=["\n", client.generate("the data")[:1]]) == ""
 
 
-def test_a_piece_comes_before_the_next_is_made(client):
+def test_a_piece_comes_before_the_rest_is_made(client):
+    client.generate("a", "wide", max_tokens=1)  # loads the model
+    client.connection.execute("set statement_timeout = '10s'")  # of a fetch; the whole text takes minutes
+    pieces = client.generate_stream("a", "wide", max_tokens=50_000)
+    assert next(pieces) and next(pieces)
+    pieces.close()
+    client.connection.execute("set statement_timeout = 0")
+
+
+def test_a_request_is_recorded_with_the_first_piece(client):
     pieces = client.generate_stream("the data", max_tokens=20)
     first = next(pieces)
     last = "select tokens, parameters ->> 'finish' from hartonomous.inference_request order by created_at desc limit 1"
