@@ -93,7 +93,9 @@ comment on function hartonomous._architecture(text, jsonb) is
 create or replace function hartonomous.tensor_put(model_id bigint, tensor text, dtype text, shape int[], start bigint, data bytea)
 returns void
 language plpgsql volatile parallel unsafe security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('model_write');
@@ -115,29 +117,33 @@ comment on function hartonomous.tensor_put(bigint, text, text, int[], bigint, by
 create or replace function hartonomous._tensor_store(
     tenant int, model_id bigint, tensor text, dtype text, shape int[], start bigint, data bytea) returns void
 language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
+as $$
 #variable_conflict use_column
 declare
-    tile   constant int := 256 * 1024;
-    target constant bigint := hartonomous._tensor_declare(tenant, _tensor_store.model_id, tensor, dtype, shape,
-                                                          hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype));
-    atoms  bytea[];
-    starts bigint[];
-    pieces bytea[];
-    hashes bytea[];  -- of the pieces
-    held   bigint;
+    tile    constant int := 256 * 1024;
+    target  constant bigint := hartonomous._tensor_declare(tenant, _tensor_store.model_id, tensor, dtype, shape,
+                                                           hartonomous._shape_elements(shape) * hartonomous._dtype_bytes(dtype));
+    atoms   bytea[];
+    starts  bigint[];
+    lengths int[];
+    hashes  bytea[];
+    held    bigint;
 begin
     -- tiles end at multiples of the tile size within the tensor, whatever parts the caller sends
-    select array_agg(p.start order by p.start), array_agg(p.piece order by p.start), array_agg(sha256(p.piece) order by p.start)
-    into starts, pieces, hashes
-    from hartonomous._tiles(_tensor_store.start, _tensor_store.data, tile) as p;
+    select array_agg(p.start order by p.start), array_agg(p.length order by p.start),
+           array_agg(sha256(substr(data, (p.start - _tensor_store.start)::int + 1, p.length)) order by p.start)
+    into starts, lengths, hashes
+    from hartonomous._tiles(_tensor_store.start, octet_length(_tensor_store.data), tile) as p;
     -- who drops an atom that was found, before it is locked, makes it be put anew: then there is another round
     for round in 1 .. 10 loop
         insert into hartonomous.tensor_atom (tenant_id, content_hash, data)
-        select tenant, p.hash, p.piece
-        from unnest(hashes, pieces) as p (hash, piece)
-        where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = p.hash)
-        order by p.hash
+        select tenant, p.hash, substr(_tensor_store.data, (p.start - _tensor_store.start)::int + 1, p.length)
+        from (select u.start, u.length, u.hash
+              from unnest(starts, lengths, hashes) as u (start, length, hash)
+              where not exists (select from hartonomous.tensor_atom as a where a.tenant_id = tenant and a.content_hash = u.hash)
+              order by u.hash) as p  -- sorted before bytes are taken
         on conflict (tenant_id, content_hash) do nothing;
         perform from hartonomous.tensor_atom as a
         where a.tenant_id = tenant and a.content_hash = any (hashes) order by a.content_hash for key share;
@@ -146,9 +152,8 @@ begin
     end loop;
 
     insert into hartonomous.tensor_atom_coefficient (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length)
-    select tenant, target, a.tensor_atom_id, p.start,
-           coalesce(lead(p.start) over (order by p.start), _tensor_store.start + octet_length(_tensor_store.data)) - p.start
-    from unnest(starts, hashes) as p (start, hash)
+    select tenant, target, a.tensor_atom_id, p.start, p.length
+    from unnest(starts, lengths, hashes) as p (start, length, hash)
     join hartonomous.tensor_atom as a on a.tenant_id = tenant and a.content_hash = p.hash
     order by p.start
     on conflict (model_tensor_id, ordinal, start) do nothing;
@@ -166,17 +171,15 @@ $$;
 comment on function hartonomous._tensor_store(int, bigint, text, text, int[], bigint, bytea) is
 'tensor_put for a caller that has the model: stores bytes of a tensor that lie within it.';
 
-create or replace function hartonomous._tiles(start bigint, data bytea, tile int) returns table (start bigint, piece bytea)
+create or replace function hartonomous._tiles(start bigint, bytes int, tile int) returns table (start bigint, length int)
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
     select greatest(t.at, _tiles.start),
-           substr(_tiles.data, (greatest(t.at, _tiles.start) - _tiles.start)::int + 1,
-                  (least(t.at + _tiles.tile, _tiles.start + octet_length(_tiles.data)) - greatest(t.at, _tiles.start))::int)
-    from generate_series(_tiles.start / _tiles.tile * _tiles.tile,
-                         _tiles.start + octet_length(_tiles.data) - 1, _tiles.tile) as t (at);
+           (least(t.at + _tiles.tile, _tiles.start + _tiles.bytes) - greatest(t.at, _tiles.start))::int
+    from generate_series(_tiles.start / _tiles.tile * _tiles.tile, _tiles.start + _tiles.bytes - 1, _tiles.tile) as t (at);
 end;
-comment on function hartonomous._tiles(bigint, bytea, int) is 'Cuts bytes that begin at an offset at the multiples of the tile size.';
+comment on function hartonomous._tiles(bigint, int, int) is 'Cuts so many bytes that begin at an offset at the multiples of the tile size.';
 
 create or replace function hartonomous._model_loading(tenant_id int, model_id bigint) returns void
 language plpgsql volatile parallel unsafe

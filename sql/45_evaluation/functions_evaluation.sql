@@ -73,6 +73,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('evaluate');
     target record;
+    kind   text;
     one    bigint;
     other  bigint;
 begin
@@ -89,16 +90,15 @@ begin
     order by e.tenant_id = tenant desc limit 1;
     if not found then
         raise exception 'no evaluation set %', coalesce(quote_literal(evaluation), 'NULL') using errcode = 'ZH045', hint = 'store one with hartonomous.evaluation_put';
-    elsif target.kind = 'text' then
-        perform hartonomous._not_yet('perplexity');
     end if;
-    one := hartonomous._model_id(tenant, a, case target.kind when 'retrieval' then 'embedding' else target.kind end);
-    other := hartonomous._model_id(tenant, b, case target.kind when 'retrieval' then 'embedding' else target.kind end);
+    kind := case target.kind when 'retrieval' then 'embedding' when 'text' then 'generation' else target.kind end;
+    one := hartonomous._model_id(tenant, a, kind);
+    other := hartonomous._model_id(tenant, b, kind);
     return hartonomous._validate(tenant, one, other, target.tenant_id, target.name, target.kind, k, resamples, seed);
 end
 $$;
 comment on function hartonomous.model_validate(text, text, text, int, int, bigint) is
-'Compares two models on an evaluation set. retrieval: hit@k and ndcg@k of the artifacts nearest by cosine, among those with embeddings by both models; classification: accuracy and log_loss of two heads. Of each metric the means of a and b, their difference b - a, its 95 % interval by a paired bootstrap over the items (resamples, seeded: the same numbers again), and better: a, b, or null when the interval has 0. NULL model: the deployed one. Reads only. Errors: ZH020 no such model, ZH045 no such set, 22023 k, resamples, seed or nothing to compare on, ZH002 masked, 0A000 sets of texts (perplexity).';
+'Compares two models on an evaluation set. retrieval: hit@k and ndcg@k of the artifacts nearest by cosine, among those with embeddings by both models; classification: accuracy and log_loss of two heads; text: perplexity, of a token, and bits_per_byte of two decoders, the latter for models that cut texts into other tokens. Of each metric the means of a and b, their difference b - a, its 95 % interval by a paired bootstrap over the items (resamples, seeded: the same numbers again), and better: a, b, or null when the interval has 0. NULL model: the deployed one. Reads only. Errors: ZH020 no such model, ZH045 no such set, 22023 k, resamples, seed or nothing to compare on, ZH002 masked, ZH032 a prediction is not finite, ZH033 more memory than the setting hartonomous.inference_memory.';
 
 create or replace function hartonomous._validate(
     tenant_id int, a bigint, b bigint, owner_id int, name text, kind text, k int, resamples int, seed bigint) returns jsonb

@@ -195,5 +195,5 @@ def test_heads_on_labelled_texts(client, filled, head):
     assert 0 < low <= found["accuracy"]["difference"] <= high
     assert ("labelled", 45) in {(row.name, row.items) for row in client.evaluation_list()}
     client.evaluation_put("texts", "text", ["a text"])
-    with pytest.raises(errors.FeatureNotYet, match="perplexity"):
+    with pytest.raises(errors.ModelNotFound, match="no generation model"):
         client.model_validate("m0", "m1", "texts")

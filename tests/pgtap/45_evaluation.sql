@@ -2,7 +2,8 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(62);
+\ir decoder.psql
+select plan(66);
 set local role ann;
 select pg_temp.tiny_bert('tiny'), pg_temp.tiny_bert('other', seed => 'b') \g /dev/null
 select hartonomous.model_deploy('tiny') \g /dev/null
@@ -79,6 +80,14 @@ select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'nosuch')$$
 select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', k => 0)$$, '22023');
 select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', resamples => 1)$$, '22023');
 select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', seed => -1)$$, '22023');
+
+-- texts
+select pg_temp.tiny_decoder('poet'), pg_temp.tiny_decoder('poet', '2', 'b') \g /dev/null
+select is(hartonomous.evaluation_put('texts', 'text', '{the data,a}'), 2::bigint);
+select results_eq($$select k, v -> 'difference' from jsonb_each(hartonomous.model_validate('poet@1', 'poet@1', 'texts') -> 'metrics') as m (k, v) order by k$$,
+                  $$values ('bits_per_byte', '0.0'::jsonb), ('perplexity', '0.0')$$, 'a decoder equals itself');
+select ok((hartonomous.model_validate('poet@1', 'poet@2', 'texts') #>> '{metrics,perplexity,b}')::float8 > 1);
+select throws_ok($$select hartonomous.model_validate('tiny', 'poet', 'texts')$$, 'ZH020', 'no generation model ''tiny''');
 
 -- students
 select results_eq($$select raw_bytes > stored_bytes, quality ->> 'energy' from hartonomous.model_student('tiny', 'small', 0.5)$$, $$values (true, '0.5')$$);

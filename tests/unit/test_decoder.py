@@ -213,3 +213,13 @@ def test_tokenizers_of_decoders() -> None:
     few = {"config": tiny_decoder.config("GPT2LMHeadModel", vocab_size=100)}
     with pytest.raises(errors.TokenizerInvalid, match="token id 263, expected ids below vocab_size 100"):
         tokenizer.check({"tokenizer": tiny_decoder.tokenizer()}, "GPT2LMHeadModel", few)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("length", [1, 2, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
+def test_likelihoods_are_those_of_the_logits(name: str, length: int) -> None:
+    network = decoder(name, **{"n_positions" if name.startswith("GPT2") else "max_position_embeddings": 400})
+    ids = np.random.default_rng(0).integers(0, network.config.vocabulary, length).tolist()
+    logits = network.logits(ids)[:-1].astype(np.float64)
+    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert np.allclose(network.likelihoods(ids), expected[np.arange(length - 1), ids[1:]], atol=1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hartonomous_server import errors
 from hartonomous_server.evaluation import comparison, linear
+from hartonomous_server.evaluation.comparison import each
 
 
 def nothing():
@@ -85,16 +86,17 @@ def test_a_cancel_comes_out_of_fitting(rows):
 
 def test_hits_and_gains():
     found = comparison.retrieval([[-1, 0, 0, 1], [-1, -1], [0]], [2, 1, 1], 3)
-    assert found["hit@3"].tolist() == [1, 0, 1]
+    assert found["hit@3"].sums.tolist() == [1, 0, 1]
     ideal = 1 + 1 / np.log2(3)
-    assert np.allclose(found["ndcg@3"], [1 / np.log2(3) / ideal, 0, 1]), "a second passage of one source gains nothing"
+    gained = [1 / np.log2(3) / ideal, 0, 1]
+    assert np.allclose(found["ndcg@3"].sums, gained), "a second passage of one source gains nothing"
 
 
 def test_labels_that_a_head_does_not_know_are_wrong():
     log_p = np.log(np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]))
     found = comparison.classification(log_p, np.array([0, -1, 0]))
-    assert found["accuracy"].tolist() == [1, 0, 0]
-    assert np.allclose(found["log_loss"], [-np.log(0.9), -np.log(1e-15), -np.log(0.2)])
+    assert found["accuracy"].sums.tolist() == [1, 0, 0]
+    assert np.allclose(found["log_loss"].sums, [-np.log(0.9), -np.log(1e-15), -np.log(0.2)])
 
 
 def test_the_interval_covers_the_true_difference():
@@ -104,16 +106,32 @@ def test_the_interval_covers_the_true_difference():
     for trial in range(200):
         a = random.random(80) < 0.6
         b = np.where(random.random(80) < 0.7, a, random.random(80) < 0.8)  # true difference 0.06
-        found = comparison.compare({"m": a * 1.0}, {"m": b * 1.0}, 200, trial, nothing)["m"]
+        found = comparison.compare({"m": each(a * 1.0)}, {"m": each(b * 1.0)}, 200, trial, nothing)["m"]
         covered += found["interval"][0] <= 0.06 <= found["interval"][1]
     assert 175 <= covered <= 199
-    again = comparison.compare({"m": a * 1.0}, {"m": b * 1.0}, 200, trial, nothing)["m"]
+    again = comparison.compare({"m": each(a * 1.0)}, {"m": each(b * 1.0)}, 200, trial, nothing)["m"]
     assert again == found
 
 
 def test_better_says_which_way():
-    zeros, ones = np.zeros(50), np.ones(50)
-    same = comparison.compare({"accuracy": zeros}, {"accuracy": zeros}, 100, 0, nothing)["accuracy"]
+    zeros, ones = each(np.zeros(50)), each(np.ones(50))
+
+    def compared(name, a, b):
+        return comparison.compare({name: a}, {name: b}, 100, 0, nothing)[name]
+
+    same = compared("accuracy", zeros, zeros)
     assert same["better"] is None and same["interval"] == [0, 0]
-    assert comparison.compare({"accuracy": zeros}, {"accuracy": ones}, 100, 0, nothing)["accuracy"]["better"] == "b"
-    assert comparison.compare({"log_loss": zeros}, {"log_loss": ones}, 100, 0, nothing)["log_loss"]["better"] == "a"
+    assert compared("accuracy", zeros, ones)["better"] == "b"
+    assert compared("log_loss", zeros, ones)["better"] == "a"
+
+
+def test_perplexity_is_of_all_tokens_and_bits_are_of_all_bytes():
+    """A long text counts as much as its tokens, in the means and in what is drawn."""
+    found = comparison.likelihood(np.log([2.0, 8.0]) * [1, 3], np.array([1, 3]), np.array([2, 4]))
+    assert found["perplexity"].mean() == pytest.approx(2 ** (10 / 4))
+    assert found["bits_per_byte"].mean() == pytest.approx(10 / 6)
+    assert found["perplexity"].mean(np.array([1, 1])) == pytest.approx(8)
+    worse = comparison.likelihood(np.log([4.0, 16.0]) * [1, 3], np.array([1, 3]), np.array([2, 4]))
+    result = comparison.compare(found, worse, 100, 0, nothing)
+    assert {metric["better"] for metric in result.values()} == {"a"}
+    assert result["perplexity"]["interval"][0] >= 2 and result["perplexity"]["interval"][1] <= 8

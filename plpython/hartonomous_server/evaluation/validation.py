@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.evaluation import comparison, heads
+from hartonomous_server.evaluation import comparison, heads, perplexity
 from hartonomous_server.inference import engine
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def compare(
         texts, labels = zip(*items, strict=True)
         found = [_classification(db, model_id, texts, labels) for model_id in models]
         count = len(texts)
+    elif kind == "text":
+        found = [perplexity.measure(db, model_id, [text for text, _ in items]) for model_id in models]
+        count = len(items)
     else:
         found, count, artifacts = _retrieval(db, tenant, models, items, k)
         result |= {"k": k, "artifacts": artifacts}
@@ -40,7 +43,9 @@ def compare(
     return json.dumps(result)
 
 
-def _classification(db: Any, model_id: int, texts: Sequence[str], labels: Sequence[str]) -> dict[str, np.ndarray]:
+def _classification(
+    db: Any, model_id: int, texts: Sequence[str], labels: Sequence[str]
+) -> dict[str, comparison.Metric]:
     known, batch = heads.log_probabilities(db, model_id, texts)
     place = {label: at for at, label in enumerate(known)}
     expected = blas.numpy().array([place.get(label, -1) for label in labels])
@@ -49,7 +54,7 @@ def _classification(db: Any, model_id: int, texts: Sequence[str], labels: Sequen
 
 def _retrieval(
     db: Any, tenant: int, models: Sequence[int], items: Sequence[tuple[str, str]], k: int
-) -> tuple[list[dict[str, np.ndarray]], int, int]:
+) -> tuple[list[dict[str, comparison.Metric]], int, int]:
     wanted: dict[str, list[str]] = {}
     for question, uri in items:
         wanted.setdefault(question, [])

@@ -104,6 +104,22 @@ class Decoder:
                 np.matmul(self._normalized(x.T.copy()), self._packed.head.T, out=found[start : start + CHUNK])
         return found
 
+    def likelihoods(self, ids: Sequence[int], check: Check = _nothing) -> Array:
+        """Log-probabilities (tokens - 1) float64 of the tokens after the first, each given all before it."""
+        cache = Cache(self.config, len(ids))
+        found = np.empty(len(ids) - 1)
+        for start in range(0, len(found), CHUNK):
+            x = self._chunk(cache, ids[start : start + CHUNK], check)
+            following = list(ids[start + 1 : start + 1 + CHUNK])
+            with np.errstate(all="ignore"):
+                scores = np.matmul(self._normalized(x.T.copy())[: len(following)], self._packed.head.T)
+                own = scores[np.arange(len(following)), following].astype(np.float64)
+                largest = scores.max(axis=1)
+                np.exp(np.subtract(scores, largest[:, None], out=scores), out=scores)
+                sums = np.add.reduce(scores, axis=1, dtype=np.float64)
+                found[start : start + CHUNK] = own - largest - np.log(sums)
+        return found
+
     def step(self, caches: Sequence[Cache], ids: Sequence[int], check: Check = _nothing) -> Array:
         """Adds a token to each text; logits (texts, vocabulary) of what follows it."""
         with np.errstate(all="ignore"):

@@ -64,12 +64,8 @@ class _Run:
         self.texts = [""] * len(prompts)
 
     def pieces(self) -> Iterator[Piece]:
-        memory = query(
-            self._db, "select pg_size_bytes(coalesce(nullif(current_setting($1, true), ''), '512MB')) as bytes",
-            ("text", continuation.MEMORY),
-        )[0]["bytes"]
         pieces = continuation.continued(
-            self._model.decoder, self._model.tokenizer.decode, self._ids, self._options, memory, self._check
+            self._model.decoder, self._model.tokenizer.decode, self._ids, self._options, memory(self._db), self._check
         )
         return map(self._noted, pieces)
 
@@ -100,6 +96,14 @@ class _Run:
 
     def _parameters(self) -> str:
         return json.dumps({**self._options._asdict(), "finish": self._finished})
+
+
+def memory(db: Any) -> int:
+    """Bytes that texts may take while they are read and continued, together."""
+    return query(
+        db, "select pg_size_bytes(coalesce(nullif(current_setting($1, true), ''), '512MB')) as bytes",
+        ("text", continuation.MEMORY),
+    )[0]["bytes"]  # fmt: skip
 
 
 def _hash(texts: Sequence[str]) -> bytes:

@@ -123,6 +123,10 @@ class Tokenizer:
                 f"prompt has {len(text)} characters, {self._max_length} tokens of this model have at most {most}",
                 hint="shorten the prompt",
             )
+        return self.encode_all(text)
+
+    def encode_all(self, text: str) -> list[int]:
+        """Token ids of all of a text, however long."""
         self._tokenizer.no_truncation()
         try:
             return self._tokenizer.encode(text).ids
