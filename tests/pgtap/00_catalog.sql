@@ -43,7 +43,7 @@ select is_empty(
                     and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_filter_live,_filter_share,_filter_ids}')
                          or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40}')))
         -- what they are given is in no plan
-        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
+        and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode,tensor_put,_tensor_store}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
 select is_empty(
     $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)
