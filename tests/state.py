@@ -114,6 +114,10 @@ LOGICAL = {
         select n.tensor, a.content_hash, start, byte_length, coefficient, ordinal, rank
         from hartonomous.tensor_atom_coefficient as c join tensor_name as n using (model_tensor_id)
         join hartonomous.tensor_atom as a using (tensor_atom_id)""",
+    "tensor_footprint": """
+        select n.tensor, start, ordinal, f.geom, f.norm, f.mean, f.largest
+        from hartonomous.tensor_footprint as f join hartonomous.tensor_atom_coefficient as c using (coefficient_id)
+        join tensor_name as n using (model_tensor_id)""",
     "tensor_atom_coefficient_history": """
         select h.tenant_id, a.content_hash, start, byte_length, coefficient, ordinal, rank
         from hartonomous.tensor_atom_coefficient_history as h

@@ -311,6 +311,18 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
+class TensorFootprint:
+    coefficient_id: int
+    layer: str
+    tensor: str
+    energy: float | None
+    norm: float | None
+    mean: float | None
+    largest: float | None
+    geom: builtins.bytes  # EWKB
+
+
+@dataclass(frozen=True)
 class PartialTensor:
     name: str
     bytes_present: int

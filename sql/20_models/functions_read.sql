@@ -68,15 +68,15 @@ end;
 comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a model as committed at a time; NULL: now.';
 
 create or replace function hartonomous._tensor_terms(model_tensor_id bigint, at timestamptz)
-returns table (tensor_atom_id bigint, start bigint, byte_length int, coefficient real, ordinal int, rank int)
+returns table (coefficient_id bigint, tensor_atom_id bigint, start bigint, byte_length int, coefficient real, ordinal int, rank int)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select c.tensor_atom_id, c.start, c.byte_length, c.coefficient, c.ordinal, c.rank from hartonomous.tensor_atom_coefficient as c
+    select c.coefficient_id, c.tensor_atom_id, c.start, c.byte_length, c.coefficient, c.ordinal, c.rank from hartonomous.tensor_atom_coefficient as c
     where c.model_tensor_id = _tensor_terms.model_tensor_id
       and (_tensor_terms.at is null or hartonomous._visible_at(c.sys_begin, null, _tensor_terms.at))
     union all
-    select h.tensor_atom_id, h.start, h.byte_length, h.coefficient, h.ordinal, h.rank from hartonomous.tensor_atom_coefficient_history as h
+    select h.coefficient_id, h.tensor_atom_id, h.start, h.byte_length, h.coefficient, h.ordinal, h.rank from hartonomous.tensor_atom_coefficient_history as h
     where _tensor_terms.at is not null and h.model_tensor_id = _tensor_terms.model_tensor_id
       and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensor_terms.at);
 end;
@@ -155,11 +155,11 @@ comment on function hartonomous.tensor(text, text, timestamptz) is
 'Bytes of a tensor, little-endian, row-major; at most 1 GB, use tensor_slice beyond. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked. as_of: see tensor_slice.';
 
 create or replace function hartonomous._tensor_parts(model_id bigint, at timestamptz)
-returns table (name text, dtype text, shape int[], plain boolean, start bigint, data bytea, coefficient real, rank int)
+returns table (coefficient_id bigint, name text, dtype text, shape int[], plain boolean, start bigint, data bytea, coefficient real, rank int)
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select t.name, t.dtype, t.shape,
+    select c.coefficient_id, t.name, t.dtype, t.shape,
            not exists (select from hartonomous._tensor_terms(t.model_tensor_id, _tensor_parts.at) as o where o.ordinal > 0 or o.coefficient <> 1),
            c.start, a.data, c.coefficient, c.rank
     from hartonomous._tensors(_tensor_parts.model_id, _tensor_parts.at) as t

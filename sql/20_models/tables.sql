@@ -106,6 +106,19 @@ select hartonomous.system_versioning_add('hartonomous.tensor_atom_coefficient');
 create index on hartonomous.tensor_atom_coefficient_history (tensor_atom_id);
 create index on hartonomous.tensor_atom_coefficient_history (model_tensor_id);
 
+create table hartonomous.tensor_footprint (
+    coefficient_id bigint primary key references hartonomous.tensor_atom_coefficient on delete cascade,
+    tenant_id      int not null references hartonomous.tenant,
+    model_layer_id bigint not null,
+    geom           @extschema:postgis@.geometry(polygonzm, 0) not null,
+    norm           real,
+    mean           real,
+    largest        real
+);
+comment on table hartonomous.tensor_footprint is
+'Which columns (x) and rows (y) of its matrix a part of a tensor covers, in which layer (z), and its norm (m); follows from the part.';
+create index tensor_footprint_place on hartonomous.tensor_footprint using gist (model_layer_id, geom);
+
 create table hartonomous.model_deployment (
     tenant_id     int not null references hartonomous.tenant,
     kind          text not null,
@@ -131,9 +144,9 @@ create index on hartonomous.model_deployment_history (tenant_id, deployment_id);
 insert into hartonomous.tenant_table (relation)
 select r from unnest(array['hartonomous.tokenizer', 'hartonomous.model', 'hartonomous.model_history', 'hartonomous.model_layer',
     'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history', 'hartonomous.tensor_atom',
-    'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
+    'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history', 'hartonomous.tensor_footprint',
     'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]) as r;
 select hartonomous._dump_rows(array['hartonomous.tokenizer', 'hartonomous.model', 'hartonomous.model_history', 'hartonomous.model_layer',
-    'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history', 'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history',
+    'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history', 'hartonomous.tensor_atom', 'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_atom_coefficient_history', 'hartonomous.tensor_footprint',
     'hartonomous.model_deployment', 'hartonomous.model_deployment_history']::regclass[]);
 insert into hartonomous.operation values ('model_write', 'write'), ('model_read', 'read');

@@ -150,7 +150,7 @@ select set_eq(
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
           'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add', 'tenant_role_remove',
-          'coefficient_set', 'tensor_delta_add', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
+          'coefficient_set', 'tensor_delta_add', 'tensor_footprints', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
     'SECURITY DEFINER functions are the reviewed ones');
 select is_empty(
     $$select routine, prosecdef, proowner::regrole from ours
@@ -189,7 +189,7 @@ select is_empty(
                         where i.indrelid = t.relation and a.attname = t.tenant_column)
         and t.relation <> all (array['hartonomous.atom', 'hartonomous.atom_reference_change', 'hartonomous.graph_node', 'hartonomous.graph_edge', 'hartonomous.ingestion_log',
             'hartonomous.model_layer', 'hartonomous.model_layer_history', 'hartonomous.model_tensor', 'hartonomous.model_tensor_history',
-            'hartonomous.tensor_atom_coefficient',
+            'hartonomous.tensor_atom_coefficient', 'hartonomous.tensor_footprint',
             'hartonomous.tensor_atom_coefficient_history']::regclass[])$$,
     'the tenant leads an index of every tenant table that is searched');
 select is_empty(

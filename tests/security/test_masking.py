@@ -23,7 +23,7 @@ MASKED = {
     "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
-    "tensor", "tensor_slice", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
+    "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
     "image_pixels", "audio_samples", "sensor_samples", "text_lines",
     "predict", "predict_many", "model_validate",
 }  # fmt: skip
@@ -162,6 +162,7 @@ def test_models(client, masked):
     for call in (
         lambda: client.query("select hartonomous.tensor('tiny', %(t)s)", {"t": tensor}),
         lambda: client.tensor_slice("tiny", tensor, 0, 4),
+        lambda: client.tensor_footprints("tiny"),
         lambda: client.model_files("tiny"),
         lambda: client.predict("a text", "head"),
         lambda: client.predict_many(["a text"], "head"),

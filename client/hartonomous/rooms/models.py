@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from hartonomous import safetensors
 from hartonomous.calls import Caller
 from hartonomous.errors import translated
-from hartonomous.records import ModelInfo, ModelStorage, PartialTensor, Student, TensorInfo
+from hartonomous.records import ModelInfo, ModelStorage, PartialTensor, Student, TensorFootprint, TensorInfo
 from hartonomous.rooms.atoms import Json, jsonb
+from hartonomous.rooms.shapes import Geometry
 
 
 def _reals(vector: ArrayLike) -> list[np.float32]:
@@ -75,6 +76,11 @@ class Models(Caller):
 
     def tensor_list(self, model: str | None, as_of: datetime | None = None) -> list[TensorInfo]:
         return self._rows(TensorInfo, "tensor_list", {"model": model}, as_of=as_of)
+
+    def tensor_footprints(
+        self, model: str | None, of_layer: str | None = None, region: Geometry | None = None
+    ) -> list[TensorFootprint]:
+        return self._rows(TensorFootprint, "tensor_footprints", {"model": model}, of_layer=of_layer, region=region)
 
     def tensor(self, model: str | None, name: str, as_of: datetime | None = None) -> NDArray[Any]:
         """A tensor as an array; BF16, which numpy lacks, is widened to float32, and 8-bit floats come as raw uint8."""

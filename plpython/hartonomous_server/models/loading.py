@@ -12,7 +12,7 @@ from typing import Any
 from hartonomous_server import errors
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.models import architecture, assembly, decoders, dtypes
+from hartonomous_server.models import architecture, assembly, decoders, dtypes, footprint
 from hartonomous_server.models import tokenizer as tokenizers
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small
@@ -65,6 +65,8 @@ def rehash(db: Any, model_id: int, tensor: str) -> None:
     if not numpy().isfinite(dtypes.to_float32(data, *shapes[tensor])).all():
         raise errors.TensorMismatch(f"tensor {tensor} would have elements that are not finite in {changed['dtype']}")
     digests[tensor] = hashlib.sha256(data).digest()
+    bare = query(db, "select * from hartonomous._tensor_parts_bare($1)", ("bigint", changed["model_tensor_id"]))
+    footprint.put(db, map(footprint.of, bare))
     _record(db, model_id, digests, shapes, source(db, model_id))
 
 
@@ -80,16 +82,25 @@ def _record(db: Any, model_id: int, digests: dict[str, bytes], shapes: dict[str,
 
 
 def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, bytes]]:
-    """dtype and shape, and SHA-256, of every tensor of a model, read as a stream."""
+    """dtype and shape, and SHA-256, of every tensor of a model, read as a stream; stores the footprints of its parts."""
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     hashes: dict[str, bytes] = {}
-    for name, rows in groupby(parts(db, model_id), itemgetter("name")):
+    footprints: list[footprint.Footprint] = []
+
+    def seen() -> Iterator[Any]:
+        for row in parts(db, model_id):
+            if row["data"]:
+                footprints.append(footprint.of(row))
+            yield row
+
+    for name, rows in groupby(seen(), itemgetter("name")):
         first, whole = _peek(rows)
         shapes[name] = first["dtype"], tuple(first["shape"])
         digest = hashlib.sha256()
         for data in (row["data"] or b"" for row in whole) if first["plain"] else [_sum(db, first, whole)]:
             digest.update(data)
         hashes[name] = digest.digest()
+    footprint.put(db, footprints)
     return shapes, hashes
 
 
