@@ -23,7 +23,8 @@ MASKED = {
     "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
-    "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest", "artifact_shapes", "artifact_overlap",
+    "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest",
+    "artifact_shapes", "artifact_overlap",
     "image_pixels", "audio_samples", "sensor_samples", "text_lines",
     "predict", "predict_many", "model_validate",
 }  # fmt: skip

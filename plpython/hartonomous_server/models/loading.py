@@ -82,7 +82,7 @@ def _record(db: Any, model_id: int, digests: dict[str, bytes], shapes: dict[str,
 
 
 def hash_tensors(db: Any, model_id: int) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, bytes]]:
-    """dtype and shape, and SHA-256, of every tensor of a model, read as a stream; stores the footprints of its parts."""
+    """dtype and shape, and SHA-256, of every tensor of a model, read as a stream; stores footprints of its parts."""
     shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     hashes: dict[str, bytes] = {}
     footprints: list[footprint.Footprint] = []
