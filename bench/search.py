@@ -40,7 +40,7 @@ def main() -> None:
         ids = [row[0] for row in tenant.execute("select artifact_id from hartonomous.artifact_source where tenant_id"
                " = hartonomous.current_tenant() order by (metadata ->> 'n')::int")]  # fmt: skip
         plans(tenant, vectors[0])
-        mine, queries = vectors[: options.rows], vectors[2 * options.rows :]
+        mine, queries = vectors[: options.rows], vectors[-options.queries :]
         for name, chosen, matching in classes(cluster[: options.rows]):
             rows += measure(tenant, name, chosen, mine[matching], np.array(ids)[matching], queries)
     show(rows)
@@ -72,12 +72,24 @@ def corpus(options: argparse.Namespace) -> tuple[Any, Any]:
             raise SystemExit(f"{len(vectors)} vectors, expected {n}: give fewer --rows")
         vectors = vectors[chance.permutation(len(vectors))[:n]]
         centres = vectors[chance.choice(n, CLUSTERS, replace=False)]
-        return vectors, (vectors @ centres.T).argmax(axis=1)
+        return apart(vectors, (vectors @ centres.T).argmax(axis=1), options)
     cluster = chance.integers(CLUSTERS, size=n)
     basis = chance.standard_normal((64, options.dimensions))  # real embeddings lie near few dimensions
     points = chance.standard_normal((CLUSTERS, 64))[cluster] + 0.7 * chance.standard_normal((n, 64))
     vectors = points @ basis + 0.5 * chance.standard_normal((n, options.dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), cluster
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return apart(vectors.astype(np.float32), cluster, options)
+
+
+def apart(vectors: Any, cluster: Any, options: argparse.Namespace) -> tuple[Any, Any]:
+    """A tenth of the clusters is of others alone, as are the queries from them."""
+    foreign = np.flatnonzero(cluster >= 0.9 * CLUSTERS)
+    own = np.flatnonzero(cluster < 0.9 * CLUSTERS)
+    few = options.queries // 5
+    order = [own[: options.rows], own[options.rows + options.queries :], foreign[few:], foreign[:few],
+             own[options.rows : options.rows + options.queries - few]]  # fmt: skip
+    joined = np.concatenate(order)
+    return vectors[joined], cluster[joined]
 
 
 def classes(cluster: Any) -> list[tuple[str, Filter, Any]]:
@@ -110,7 +122,8 @@ def build(dsn: str, vectors: Any, cluster: Any, options: argparse.Namespace) -> 
         for number in range(OTHERS + 1):
             owner.execute("delete from hartonomous.tenant_role where role_name = %s", [ROLE])
             owner.execute("select hartonomous.tenant_role_add(%s, %s)", [tenants[number], ROLE])
-            span = range(options.rows) if number == OTHERS else range(options.rows + number, 2 * options.rows, OTHERS)
+            last = len(vectors) - options.queries
+            span = range(options.rows) if number == OTHERS else range(options.rows + number, last, OTHERS)
             with psycopg.connect(make_conninfo(dsn, user=ROLE, password=PASSWORD), autocommit=True) as tenant:
                 load(tenant, list(span), vectors, cluster)
                 if number == OTHERS:

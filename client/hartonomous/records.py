@@ -33,14 +33,6 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
-class EmbeddingIndex:
-    tenant_id: int
-    model: str
-    bytes: int
-    options: list[str] | None
-
-
-@dataclass(frozen=True)
 class LineageNode:
     depth: int
     node_type: str

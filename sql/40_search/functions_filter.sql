@@ -111,6 +111,8 @@ begin
         || coalesce(' and a.subtype = ' || quote_literal(filter ->> 'subtype'), '')
         || coalesce(' and a.created_at >= ' || quote_literal((filter ->> 'created_after')::timestamptz), '')
         || coalesce(' and a.created_at < ' || quote_literal((filter ->> 'created_before')::timestamptz), '')
+        || coalesce(' and a.artifact_id % ' || (filter ->> '_modulus')::int || ' = 0', '')
+        || coalesce(' and a.artifact_id = any (' || quote_literal(translate(filter ->> '_among', '[] ', '{}')) || ')', '')
         || coalesce(occurrence, '') || ' limit $2) as m'
     into ids using tenant_id, most::bigint + 1;
     return case when coalesce(cardinality(ids), 0) <= most then coalesce(ids, '{}') end;
@@ -130,6 +132,8 @@ declare
     before   constant timestamptz := (filter ->> 'created_before')::timestamptz;
     prefix   constant text := coalesce(filter ->> 'source_uri_prefix', '');
     noted    constant jsonb := coalesce(filter -> 'metadata', '{}');
+    modulus  constant int := coalesce((filter ->> '_modulus')::int, 1);  -- see _audit_filter
+    among    constant bigint[] := case when filter ? '_among' then array(select jsonb_array_elements_text(filter -> '_among')::bigint) end;
     anywhere constant boolean := not filter ?| array['source_uri_prefix', 'metadata'];
     live     bigint[];
 begin
@@ -144,6 +148,7 @@ begin
         join hartonomous.artifact as a on a.tenant_id = _filter_live.tenant_id and a.artifact_id = w.id
         where a.deleted_at is null and (_filter_live.filter ->> 'modality' is null or a.modality = sort)
           and (kind is null or a.subtype = kind) and a.created_at >= after and (before is null or a.created_at < before)
+          and w.id % modulus = 0 and (among is null or w.id = any (among))
           and (anywhere or exists (select from hartonomous.artifact_source as o where o.tenant_id = _filter_live.tenant_id and o.artifact_id = w.id
                                    and starts_with(o.source_uri, prefix) and o.metadata @> noted));
     end if;

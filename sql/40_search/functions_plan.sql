@@ -14,28 +14,34 @@ set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan s
 begin
     return query
     with s as (
-        select coalesce(m.scan_us, 1) as scan_us, coalesce(m.fetch_us, 6) as fetch_us, coalesce(m.filter_us, 8) as filter_us, m.bits_us,
+        select coalesce(m.scan_us, 1) as scan_us, coalesce(m.fetch_us, 3) as fetch_us, coalesce(m.filter_us, 5) as filter_us, coalesce(m.list_us, 0.5) as list_us, m.bits_us,
                case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
                     when _search_options.recall >= 1 then 'recall 1 is exact'
                     when _search_options.rows > 2 * m.rows + 1000
                     then format('about %s rows, but %s when analyzed', _search_options.rows, m.rows) end as unfit
         from (select) as always
         left join hartonomous.embedding_statistics as m on m.tenant_id = _search_options.tenant_id and m.model_id = _search_options.model_id
-    ), measured as (  -- the fewest candidates that meet the recall
-        select distinct on (c.path) c.path, c.candidates, c.ms, c.far
+    ), class as (
+        select hartonomous._filter_class(_search_options.filter, _search_options.share) as name
+    ), enough as (  -- the fewest candidates that keep the recall, with margin
+        select distinct on (c.path, c.filter_class) c.path, c.filter_class, c.candidates, c.ms, c.far
         from hartonomous.embedding_curve as c
         where c.tenant_id = _search_options.tenant_id and c.model_id = _search_options.model_id
-          and c.filter_class = case c.path when 'index' then 'none' else hartonomous._filter_class(_search_options.filter, _search_options.share) end
           and c.k = case when _search_options.k <= 10 then 10 when _search_options.k <= 100 then 100 end
-          and c.lower_bound >= _search_options.recall and c.worst >= _search_options.recall - 0.2
-        order by c.path, c.candidates
+          and c.lower_bound >= 0.8 * _search_options.recall + 0.2 and c.worst >= _search_options.recall - 0.2
+        order by c.path, c.filter_class, c.candidates
+    ), measured as (  -- nobody knows beforehand whether a filter is correlated against the query
+        select e.path, max(e.candidates) as candidates, max(e.ms) as ms, max(e.far) as far
+        from enough as e cross join class as c
+        where e.path = 'index' or e.filter_class = c.name or e.filter_class = 'far' and c.name <> 'none'
+        group by e.path having count(*) = case when e.path = 'index' or _search_options.filter = '{}' then 1 else 2 end
     )
-    select 'exact', null::int,
-           (_search_options.rows * s.scan_us + least(_search_options.rows, (_search_options.k + 16) * 1.5 / _search_options.share) * s.filter_us) / 1000,
+    select 'exact', null::int,  -- twice: those that are checked in vain are all looked up
+           (_search_options.rows * s.scan_us + least(_search_options.rows, (_search_options.k + 16) * 3 / _search_options.share) * s.filter_us) / 1000,
            null::double precision, null::text
     from s
     union all
-    select 'among', null, _search_options.rows * (0.3 * s.filter_us + _search_options.share * s.fetch_us) / 1000, null,
+    select 'among', null, _search_options.rows * (s.list_us + _search_options.share * s.fetch_us) / 1000, null,
            case when _search_options.filter = '{}' then 'no filter' end
     from s
     union all
@@ -73,7 +79,7 @@ begin
         select min(c.candidates) into far_candidates from hartonomous.embedding_curve as c
         where c.tenant_id = _search_plan.tenant_id and c.model_id = _search_plan.model_id and c.path = 'bits' and c.filter_class = 'far'
           and c.k = case when _search_plan.k <= 10 then 10 else 100 end
-          and c.lower_bound >= _search_plan.recall and c.worst >= _search_plan.recall - 0.2;
+          and c.lower_bound >= 0.8 * _search_plan.recall + 0.2 and c.worst >= _search_plan.recall - 0.2;
     end if;
 end
 $$;
@@ -82,7 +88,7 @@ comment on function hartonomous._search_plan(int, bigint, int, jsonb, real) is
 
 create or replace function hartonomous._nearest(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, recall real,
-    out ids bigint[], out distances double precision[], out exact boolean)
+    out ids bigint[], out distances double precision[], out exact boolean, out path text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -91,6 +97,7 @@ declare
     among bigint[];
 begin
     exact := false;
+    path := plan.path;
     if plan.path = 'index' then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_index(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
@@ -103,6 +110,7 @@ begin
     elsif distances[k] is not null and plan.far_candidates is not null then  -- unlike the queries that were measured
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_bits(tenant_id, model_id, query, k, filter, plan.far_candidates, plan.share) as n;
+        path := 'bits';
         if distances[k] is not null then
             return;
         end if;
@@ -111,6 +119,7 @@ begin
     if filter <> '{}' and plan.path <> 'exact' then
         among := hartonomous._filter_ids(tenant_id, filter, most);
     end if;
+    path := case when among is null then 'exact' else 'among' end;
     if among is not null then
         select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, among) as n;
     else

@@ -33,11 +33,12 @@ create table hartonomous.embedding_statistics (
     bits_us     real not null,
     fetch_us    real not null,
     filter_us   real not null,
+    list_us     real not null,
     analyzed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, model_id)
 );
 comment on table hartonomous.embedding_statistics is
-'What embedding_model_analyze measured of a tenant''s embeddings by a model: how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter).';
+'What embedding_model_analyze measured of a tenant''s embeddings by a model: how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list).';
 
 create table hartonomous.embedding_curve (
     tenant_id    int not null,

@@ -169,6 +169,8 @@ CASES = [
     ("hartonomous.embedding_put_many(array[:artifact], array['[1]'::public.vector], 'tiny')", "ZH031", "makes its own"),
     ("hartonomous.embedding_put_many(null, null, 'tiny')", "22004", "must not be NULL"),
     ("hartonomous.embedding_model_analyze('nobody')", "ZH020", "nobody"),
+    ("hartonomous.recall_audit('nobody')", "ZH020", "nobody"),
+    ("hartonomous.recall_audit(sample => 0)", "22023", "sample is 0, expected 1 to 10000"),
     # search
     ("hartonomous.search_vector(null)", "22004", "query is NULL"),
     ("hartonomous.search_vector('[1]')", "ZH040", "expected 32 dimensions, not 1"),

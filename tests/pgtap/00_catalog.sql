@@ -143,7 +143,7 @@ select set_eq(
           'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', '_embedding_index_build', 'embedding_index_add', 'embedding_index_drop', 'embedding_index_list',
-          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'search_explain', 'semantics_extract', 'semantics_pending',
+          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'search_explain', 'recall_audit', 'semantics_extract', 'semantics_pending',
           'ingest', 'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_archive', 'model_rollback', 'model_train_head', 'model_retrain', 'model_validate', 'model_student', 'predict', 'predict_many',
           'evaluation_put', 'evaluation_list', 'evaluation_drop',

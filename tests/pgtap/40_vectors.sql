@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(153);
+select plan(163);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -98,7 +98,7 @@ select ok((select bool_and(next is null or next >= recall) from (select recall, 
            from hartonomous.embedding_curve) as c), 'more candidates find more');
 reset role;
 -- the cheapest depends on the machine: make bits it
-update hartonomous.embedding_statistics set scan_us = 100, bits_us = 0.1, fetch_us = 1, filter_us = 0.01;
+update hartonomous.embedding_statistics set scan_us = 100, bits_us = 0.1, fetch_us = 1, filter_us = 0.01, list_us = 100;
 set local role ann;
 select is(hartonomous.search_explain((select v from asked limit 1), model => 'outside', filter => filter) #>> '{parts,0,path}', 'bits', 'by sign bits: ' || filter::text)
 from filters where filter in ('{}', '{"metadata": {"half": 1}}', '{"modality": "text"}');
@@ -117,6 +117,18 @@ delete from hartonomous.embedding_curve where filter_class = 'far';
 set local role ann;
 select is((select verdict from hartonomous.search_vector((select v * array_fill(-1, array[48])::public.vector from asked where i = 7), 1, 'outside', recall => 0.99)), 'exact',
           'a query unlike those measured is compared with all, where what it would take is not known');
+
+-- recall_audit
+select set_eq('select filter_class from hartonomous.recall_audit(''outside'', 20)', array['none', 'half', 'tenth', 'hundredth', 'far']);
+select ok(bool_and(recall >= 0.93 and lower_bound < recall and p50_ms > 0), 'what is asked is kept for queries beside what is stored') from hartonomous.recall_audit('outside', 20);
+select ok(bool_or(path = 'bits') and bool_or(path in ('exact', 'among'))) from hartonomous.recall_audit('outside', 20);
+reset role;
+update hartonomous.embedding_curve set lower_bound = 1, worst = 1;
+set local role ann;
+select ok(bool_or(recall < 0.9), 'and finds a curve that lies') from hartonomous.recall_audit('outside', 20);
+select throws_ok(format('select * from hartonomous.recall_audit(''outside'', %s)', n), '22023') from unnest(array['0', '-1', '10001', 'null']) as n;
+select throws_ok($$select * from hartonomous.recall_audit('nosuch')$$, 'ZH020');
+select throws_ok($$select * from hartonomous.search_vector('[1]', model => 'outside', filter => '{"_modulus": 2}')$$, 'ZH041', null, 'the keys of audits are nobody else''s');
 
 -- no path reads a whole table, whose size is a matter of other tenants too
 create function pg_temp.sequential() returns numeric language sql as $$
@@ -140,7 +152,7 @@ select throws_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')
 select is(hartonomous.search_explain((select v from asked limit 1), model => 'outside') #>> '{parts,0,path}', 'bits', 'not measured yet');
 select hartonomous.embedding_model_analyze('outside') \g /dev/null
 reset role;
-update hartonomous.embedding_statistics set scan_us = 100, bits_us = 100, fetch_us = 1, filter_us = 0.01;
+update hartonomous.embedding_statistics set scan_us = 100, bits_us = 100, fetch_us = 1, filter_us = 0.01, list_us = 100;
 set local role ann;
 select is(hartonomous.search_explain(v, model => 'outside', recall => 0.9) #>> '{parts,0,path}', 'index') from asked where i = 1;
 select cmp_ok(pg_temp.recall(filter, 0.9), '>=', 0.9::double precision, 'recall of 0.9 is kept: ' || filter::text) from filters

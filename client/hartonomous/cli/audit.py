@@ -40,10 +40,7 @@ def list_(since: datetime | None, tenant: int | None, k: int | None) -> None:
         for entry in found:
             echo_json(entry)
     else:
-        rows = (
-            (e.at, e.tenant_id, e.role_name, e.key_id, e.client_addr, e.operation, *_told(e))
-            for e in found
-        )
+        rows = ((e.at, e.tenant_id, e.role_name, e.key_id, e.client_addr, e.operation, *_told(e)) for e in found)
         echo_table(("at", "tenant", "role", "key", "address", "operation", "result", "detail"), rows)
 
 

@@ -36,9 +36,7 @@ class Evaluation(Caller):
         """The most probable label of each text."""
         return self._rows(TextPrediction, "predict_many", {"contents": list(contents)}, model=model)
 
-    def evaluation_put(
-        self, name: str, kind: str, inputs: Sequence[str], expected: Sequence[str] | None = None
-    ) -> int:
+    def evaluation_put(self, name: str, kind: str, inputs: Sequence[str], expected: Sequence[str] | None = None) -> int:
         rows = {"name": name, "kind": kind, "inputs": list(inputs)}
         return self._value("evaluation_put", rows, expected=None if expected is None else list(expected))
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
-from hartonomous.records import EmbeddingIndex, SearchResult
+from hartonomous.records import SearchResult
+from hartonomous.records_search import EmbeddingIndex, RecallAudit
 from hartonomous.rooms.atoms import Json, jsonb
 from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
@@ -107,3 +108,6 @@ class Search(Caller):
     ) -> dict[str, Any]:
         given = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
         return self._value("search_explain", {"query": as_vector(query)}, **given)
+
+    def recall_audit(self, model: str | None = None, sample: int | None = None) -> list[RecallAudit]:
+        return self._rows(RecallAudit, "recall_audit", {}, model=model, sample=sample)

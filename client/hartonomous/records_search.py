@@ -1,0 +1,22 @@
+"""Rows that functions about search return, beside what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EmbeddingIndex:
+    tenant_id: int
+    model: str
+    bytes: int
+    options: list[str] | None
+
+
+@dataclass(frozen=True)
+class RecallAudit:
+    path: str
+    filter_class: str
+    recall: float
+    lower_bound: float
+    p50_ms: float
