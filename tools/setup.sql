@@ -3,10 +3,16 @@
 set client_min_messages = warning;
 create extension if not exists pg_cron;
 select 'create database hartonomous' where not exists (select from pg_database where datname = 'hartonomous') \gexec
--- the server forgets commit times when it freezes rows
 select cron.schedule_in_database('hartonomous: abandoned uploads', '23 4 * * *', 'select hartonomous.upload_expire()', 'hartonomous');
-select cron.schedule_in_database('hartonomous: garbage', '*/5 * * * *', 'select hartonomous.atom_collect_garbage()', 'hartonomous');
+select cron.schedule_in_database('hartonomous: garbage', '*/5 * * * *', $$
+do 'begin
+    for round in 1 .. 1000 loop
+        exit when hartonomous.atom_collect_garbage() = 0;
+        commit;
+    end loop;
+end'$$, 'hartonomous');
 select cron.schedule_in_database('hartonomous: spatial summary', '47 * * * *', 'select hartonomous.spatial_summary_refresh()', 'hartonomous');
+-- the server forgets commit times when it freezes rows
 select cron.schedule_in_database('hartonomous: commit times', '17 * * * *', 'select hartonomous.transaction_time_resolve()', 'hartonomous');
 -- refusals go from the spool to the audit log, and its entries under a seal
 select cron.schedule_in_database('hartonomous: audit', '* * * * *', 'select hartonomous.audit_collect(); select hartonomous.audit_seal()', 'hartonomous');

@@ -76,6 +76,17 @@ $$;
 comment on function hartonomous._opaque_id(regclass, int) is
 'Next id of a sequence under a keyed permutation of 0 .. 2^40 - 1 (Feistel network, Luby and Rackoff 1988): ids never collide, and their gaps tell a tenant nothing of how many others were given.';
 
+create or replace function hartonomous._lock_key(name text) returns bigint
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    return (select ('x' || left(encode(sha256(convert_to(k.last_value || ' ' || _lock_key.name, 'UTF8')), 'hex'), 16))::bit(64)::bigint
+            from hartonomous.id_key as k);
+end
+$$;
+comment on function hartonomous._lock_key(text) is
+'Key of an advisory lock. Everybody may take any, so nobody may know which one is whose: it depends on the secret behind opaque ids.';
+
 create or replace function hartonomous._opaque_ids(relation regclass, id name) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$

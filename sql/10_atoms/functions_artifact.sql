@@ -19,6 +19,20 @@ $$;
 comment on function hartonomous._artifact_root(int, bigint) is
 'Root atom, owner and modality of a live artifact of the tenant or of tenant 0; ZH010 otherwise, the same for another tenant''s id as for a missing one.';
 
+create or replace function hartonomous._field_check(bytes bigint) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    most constant bigint := (1::bigint << 30) - 5;  -- what PostgreSQL allocates for a value, less its header
+begin
+    if bytes > most then
+        raise exception 'content has % bytes, a value has at most %', bytes, most using errcode = '54000',
+            hint = 'read it part by part with hartonomous.content_slice';
+    end if;
+end
+$$;
+comment on function hartonomous._field_check(bigint) is '54000 for more bytes than one value of PostgreSQL can have.';
+
 create or replace function hartonomous.content(artifact_id bigint) returns bytea
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -30,12 +44,13 @@ begin
         return null;
     end if;
     root := hartonomous._artifact_root(tenant, artifact_id);
+    perform hartonomous._field_check(root.content_length);
     return hartonomous._mask_bytes(hartonomous._masked(tenant, 'content'),
                                    hartonomous._content(root.h_xy, root.h_yz, root.h_zm, root.content_hash));
 end
 $$;
 comment on function hartonomous.content(bigint) is
-'Bytes of an artifact, put together from its atoms and checked against its SHA-256. NULL in gives NULL; ZH010 no such artifact, ZH013 damaged.';
+'Bytes of an artifact, put together from its atoms and checked against its SHA-256. NULL in gives NULL; ZH010 no such artifact, ZH013 damaged, 54000 more than 1 GB: content_slice reads parts.';
 
 create or replace function hartonomous._content(h_xy bigint, h_yz bigint, h_zm bigint, content_hash bytea) returns bytea
 language plpython3u stable parallel restricted
@@ -59,13 +74,14 @@ begin
         return null;
     end if;
     root := hartonomous._artifact_root(tenant, artifact_id);
+    perform hartonomous._field_check(least(length, root.content_length - start));
     return hartonomous._mask_bytes(hartonomous._masked(tenant, 'content'),
         case when length = 0 or start >= root.content_length then ''::bytea
              else hartonomous._content_slice(root.h_xy, root.h_yz, root.h_zm, start, length) end);
 end
 $$;
 comment on function hartonomous.content_slice(bigint, bigint, int) is
-'length bytes of an artifact from byte start (from 0), fewer at the end; reads the chunks that hold them and checks each against its SHA-256. NULL in gives NULL; 22011 negative, ZH010 no such artifact, ZH013 damaged.';
+'length bytes of an artifact from byte start (from 0), fewer at the end; reads the chunks that hold them and checks each against its SHA-256. NULL in gives NULL; 22011 negative, ZH010 no such artifact, ZH013 damaged, 54000 more than 1 GB at once.';
 
 create or replace function hartonomous._content_slice(h_xy bigint, h_yz bigint, h_zm bigint, start bigint, length int) returns bytea
 language plpython3u stable parallel restricted
@@ -76,28 +92,71 @@ return content.read_slice(plpy, h_xy, h_yz, h_zm, start, length)
 $$;
 comment on function hartonomous._content_slice(bigint, bigint, bigint, bigint, int) is 'Part of the bytes of the atom at a place, chunks verified.';
 
+create or replace function hartonomous._documents(tenant_id int, artifact_id bigint) returns text[]
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select coalesce(array_agg(s.document_uri), '{}') from hartonomous.artifact_source as s
+    where s.tenant_id = _documents.tenant_id and s.artifact_id = _documents.artifact_id
+      and s.document_uri is not null and s.position is null;
+end;
+comment on function hartonomous._documents(int, bigint) is 'Documents that an artifact is the whole of.';
+
+create or replace function hartonomous._documents_removed(tenant_id int, artifact_id bigint, removed_at timestamptz) returns text[]
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select coalesce(array_agg(r.document_uri), '{}') from hartonomous.artifact_source_removed as r
+    where r.tenant_id = _documents_removed.tenant_id and r.artifact_id = _documents_removed.artifact_id
+      and r.removed_at = _documents_removed.removed_at and r.document_uri is not null and r.position is null;
+end;
+comment on function hartonomous._documents_removed(int, bigint, timestamptz) is
+'Documents that an artifact was the whole of until it was deleted at that time.';
+
+create or replace function hartonomous._documents_locked(documents text[], locked text[]) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if not documents <@ locked then
+        raise exception 'the artifact became another document meanwhile' using errcode = '40001', hint = 'try again';
+    end if;
+end
+$$;
+comment on function hartonomous._documents_locked(text[], text[]) is
+'40001 unless the documents, read after artifacts were locked, are among those that were locked before: they come first, as ingest_document takes them.';
+
 create or replace function hartonomous.artifact_delete(artifact_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('artifact_delete');
+    locked constant text[] := hartonomous._documents(tenant, artifact_delete.artifact_id);
+    documents text[];
 begin
+    perform hartonomous._document_lock(tenant, locked);
     update hartonomous.artifact as a set deleted_at = now(), updated_at = now()
     where a.artifact_id = artifact_delete.artifact_id and a.tenant_id = tenant and a.deleted_at is null;
     if not found then
         perform hartonomous._artifact_root(tenant, artifact_delete.artifact_id);
         raise exception 'artifact % is public and not yours to delete', artifact_delete.artifact_id using errcode = 'ZH002';
     end if;
+    documents := hartonomous._documents(tenant, artifact_delete.artifact_id);
+    perform hartonomous._documents_locked(documents, locked);
     -- a document goes with its passages, but for those that stand elsewhere too
-    perform hartonomous._document_retire(tenant, d.document_uri, '{}', '{}')
-    from (select s.document_uri from hartonomous.artifact_source as s
-          where s.tenant_id = tenant and s.artifact_id = artifact_delete.artifact_id and s.document_uri is not null and s.position is null
-          order by s.document_uri) as d;
+    perform hartonomous._document_retire(tenant, d.document_uri, '{}', '{}') from unnest(documents) as d (document_uri);
 end
 $$;
 comment on function hartonomous.artifact_delete(bigint) is
-'Soft-deletes an artifact of the caller''s tenant, a document together with the passages that stand nowhere else; artifact_restore brings them back. Errors: ZH010 no such artifact, ZH002 public.';
+'Soft-deletes an artifact of the caller''s tenant, a document together with the passages that stand nowhere else; artifact_restore brings them back. Errors: ZH010 no such artifact, ZH002 public, 40001 it became another document meanwhile.';
+
+create or replace function hartonomous._deleted_at(tenant_id int, artifact_id bigint) returns timestamptz
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select a.deleted_at from hartonomous.artifact as a where a.tenant_id = _deleted_at.tenant_id and a.artifact_id = _deleted_at.artifact_id;
+end;
+comment on function hartonomous._deleted_at(int, bigint) is 'When an artifact of the tenant was deleted; NULL for a live one and for none.';
 
 create or replace function hartonomous.artifact_restore(artifact_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -105,39 +164,90 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit('artifact_delete');
-    gone   constant timestamptz := (select a.deleted_at from hartonomous.artifact as a
-                                    where a.artifact_id = artifact_restore.artifact_id and a.tenant_id = tenant for update);
+    locked constant text[] := hartonomous._documents_removed(tenant, artifact_restore.artifact_id,
+                                                             hartonomous._deleted_at(tenant, artifact_restore.artifact_id));
+    mine   hartonomous.artifact;
     documents text[];
+    again  bigint;
 begin
-    if gone is null then
+    perform hartonomous._document_lock(tenant, locked);
+    select * into mine from hartonomous.artifact as a
+    where a.tenant_id = tenant and a.artifact_id = artifact_restore.artifact_id for update;
+    if mine.deleted_at is null then
         perform hartonomous._artifact_root(tenant, artifact_restore.artifact_id);
         return;
     end if;
-    select coalesce(array_agg(r.document_uri), '{}') into documents from hartonomous.artifact_source_removed as r
-    where r.tenant_id = tenant and r.artifact_id = artifact_restore.artifact_id and r.removed_at = gone and r.position is null and r.document_uri is not null;
-    with back as (
-        delete from hartonomous.artifact_source_removed as r
-        where r.tenant_id = tenant and r.removed_at = gone
-          and (r.artifact_id = artifact_restore.artifact_id or r.document_uri = any (documents))
-        returning r.*
-    ), stands as (
-        insert into hartonomous.artifact_source
-        overriding system value
-        select b.artifact_source_id, b.tenant_id, b.artifact_id, b.source_uri, b.document_uri, b.position, b.metadata, b.created_at
-        from back as b order by b.artifact_id, b.source_uri
-        on conflict (tenant_id, artifact_id, source_uri) do nothing
-        returning artifact_id
-    )
-    update hartonomous.artifact as a set deleted_at = null, updated_at = now()
-    where a.tenant_id = tenant and a.deleted_at = gone
-      and (a.artifact_id = artifact_restore.artifact_id or a.artifact_id in (select s.artifact_id from stands as s));
-exception when unique_violation then
-    raise exception 'content of artifact % was ingested again since it was deleted', artifact_restore.artifact_id
-        using errcode = '23505', hint = 'use the artifact that has it now, or delete that one first';
+    documents := hartonomous._documents_removed(tenant, mine.artifact_id, mine.deleted_at);
+    perform hartonomous._documents_locked(documents, locked);
+    -- whoever ingests such content meanwhile makes a round fail, and the next one see it
+    for round in 1 .. 10 loop
+        select a.artifact_id into again from hartonomous.artifact as a
+        where a.tenant_id = tenant and a.content_hash = mine.content_hash and a.deleted_at is null;
+        if found then
+            raise exception 'content of artifact % was ingested again since it was deleted', artifact_restore.artifact_id
+                using errcode = '23505', hint = format('use artifact %s, which has it now, or delete that one first', again);
+        end if;
+        begin
+            perform hartonomous._artifact_undelete(tenant, mine.artifact_id, mine.deleted_at, documents);
+            return;
+        exception when unique_violation then null;
+        end;
+    end loop;
+    raise exception 'what belongs to artifact % was ingested again and again while it was restored', artifact_restore.artifact_id
+        using errcode = '40001', hint = 'try again';
 end
 $$;
 comment on function hartonomous.artifact_restore(bigint) is
-'Undoes artifact_delete, a document''s passages included; a live artifact stays as it is. Errors: ZH010 no such artifact, 23505 the same content was ingested again.';
+'Undoes artifact_delete, a document''s passages included; a passage that was ingested again meanwhile is the document''s as it is now. A live artifact stays as it is. Errors: ZH010 no such artifact, 23505 its own content was ingested again, 40001 it changed meanwhile.';
+
+create or replace function hartonomous._artifact_undelete(tenant_id int, artifact_id bigint, deleted_at timestamptz, documents text[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    parts bigint[];
+begin
+    -- who would retire what took the place of such content passes it by
+    perform from hartonomous.artifact as x
+    where x.tenant_id = _artifact_undelete.tenant_id and x.deleted_at is null and x.content_hash = any (array(
+        select a.content_hash from hartonomous.artifact_source_removed as r
+        join hartonomous.artifact as a on a.tenant_id = r.tenant_id and a.artifact_id = r.artifact_id
+        where r.tenant_id = _artifact_undelete.tenant_id and r.document_uri = any (documents)
+          and r.removed_at = _artifact_undelete.deleted_at))
+    order by x.content_hash for share;
+    with back as (
+        delete from hartonomous.artifact_source_removed as r
+        where r.tenant_id = _artifact_undelete.tenant_id and r.removed_at = _artifact_undelete.deleted_at
+          and (r.artifact_id = _artifact_undelete.artifact_id or r.document_uri = any (documents))
+        returning r.*
+    ), stands as (
+        insert into hartonomous.artifact_source
+        select b.artifact_source_id, b.tenant_id, coalesce(live.artifact_id, b.artifact_id), b.source_uri, b.document_uri, b.position,
+               b.metadata, b.created_at
+        from back as b
+        join hartonomous.artifact as a on a.tenant_id = _artifact_undelete.tenant_id and a.artifact_id = b.artifact_id
+        left join lateral (
+            select x.artifact_id from hartonomous.artifact as x
+            where x.tenant_id = _artifact_undelete.tenant_id and x.content_hash = a.content_hash and x.deleted_at is null
+            limit 1) as live on true
+        order by 3, b.source_uri
+        on conflict (tenant_id, artifact_id, source_uri) do nothing
+        returning artifact_id
+    )
+    select array_agg(distinct s.artifact_id) into parts from stands as s;
+    update hartonomous.artifact as a set deleted_at = null, updated_at = now()
+    where a.tenant_id = _artifact_undelete.tenant_id and a.artifact_id = any (parts || _artifact_undelete.artifact_id)
+      and a.deleted_at >= _artifact_undelete.deleted_at;
+    parts := array_remove(parts, _artifact_undelete.artifact_id);
+    if parts <> '{}' then
+        perform hartonomous._graph_node_put(_artifact_undelete.tenant_id, 'artifact', parts);
+        perform hartonomous._graph_edge_put(_artifact_undelete.tenant_id, 'artifact', parts, 'ComponentOf', 'artifact',
+                                            array_fill(_artifact_undelete.artifact_id, array[cardinality(parts)]));
+    end if;
+end
+$$;
+comment on function hartonomous._artifact_undelete(int, bigint, timestamptz, text[]) is
+'Brings an artifact back with the occurrences that went when it was deleted, those of its documents included, and what stood there; the occurrence of content that is live again goes to the artifact that has it. 23505 when others ingest such content meanwhile.';
 
 create or replace function hartonomous.artifact_show(artifact_ids bigint[])
 returns table (artifact_id bigint, modality text, subtype text, source_uri text, metadata jsonb, content_hash bytea, canonical_text text, semantics jsonb)

@@ -140,10 +140,10 @@ create or replace function hartonomous._atom_reference_fold_defer() returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select pg_advisory_xact_lock_shared(hashtextextended('hartonomous references of atoms', 0));
+    select pg_advisory_xact_lock_shared(hartonomous._lock_key('references of atoms'));
 end;
 comment on function hartonomous._atom_reference_fold_defer() is
-'Lets nobody add up references until the transaction ends: for whoever changes atoms that are there, so that the collector never waits for an atom.';
+'Lets nobody add up references until the transaction ends: for whoever changes atoms that are there, so that the collector never waits for them.';
 
 create or replace function hartonomous._atom_reference_fold() returns bigint
 language plpgsql volatile parallel unsafe
@@ -153,7 +153,9 @@ declare
     changed bigint;
     tenants int[];
 begin
-    perform pg_advisory_xact_lock(hashtextextended('hartonomous references of atoms', 0));
+    if not pg_try_advisory_xact_lock(hartonomous._lock_key('references of atoms')) then
+        return 0;
+    end if;
     -- who is being erased is passed over
     select array_agg(l.tenant_id) into tenants
     from (select t.tenant_id from hartonomous.tenant as t
@@ -173,4 +175,4 @@ begin
 end
 $$;
 comment on function hartonomous._atom_reference_fold() is
-'Adds the changes of references to the counts at their atoms; returns how many counts changed. One transaction at a time.';
+'Adds the changes of references to the counts at their atoms; returns how many counts changed. One transaction at a time: while another does, or explodes atoms, none are added up and 0 is returned.';

@@ -20,7 +20,7 @@ begin
 end
 $$;
 comment on function hartonomous.atom_explode(bigint) is
-'Splits the blocks of an artifact into leaves of at most 64 bytes, which are stored as atoms at their own places; returns how many leaves the artifact is made of now, each counted as often as it stands there. Content, id and hashes stay the same, a second call changes nothing; about ten bytes are stored for one. Text, code, series and graphs are cut after whole lines, else words, all else after 64 bytes. atom_collect_garbage waits until the transaction ends. Errors: ZH010 no such artifact, ZH002 public.';
+'Splits the blocks of an artifact into leaves of at most 64 bytes, which are stored as atoms at their own places; returns how many leaves the artifact is made of now, each counted as often as it stands there. Content, id and hashes stay the same, a second call changes nothing; about ten bytes are stored for one. Text, code, series and graphs are cut after whole lines, else words, all else after 64 bytes. Until the transaction ends atom_collect_garbage adds no references up and takes what is counted already. Errors: ZH010 no such artifact, ZH002 public.';
 
 create or replace function hartonomous._atom_explode(tenant_id int, modality smallint, h_xy bigint, h_yz bigint, h_zm bigint) returns bigint
 language plpython3u volatile parallel unsafe

@@ -99,16 +99,16 @@ end;
 comment on function hartonomous.ingest_text(text, text, jsonb, text) is
 'Stores a text as its UTF-8 bytes, unchanged and whole, and returns its artifact id. An embedding reads no more of it than the model''s max_tokens: ingest_document splits long texts. Errors: see ingest_many.';
 
-create or replace function hartonomous._document_lock(tenant_id int, source_uri text) returns void
-language sql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp
-begin atomic
-    -- everybody sees and may take an advisory lock, so nobody may know which one is whose
-    select pg_advisory_xact_lock(hashtextextended(encode(sha256(convert_to(
-        concat_ws(' ', k.last_value, _document_lock.tenant_id, _document_lock.source_uri), 'UTF8')), 'hex'), 0))
-    from hartonomous.id_key as k;
-end;
-comment on function hartonomous._document_lock(int, text) is 'Waits for whoever else ingests a version of the document.';
+create or replace function hartonomous._document_lock(tenant_id int, source_uris text[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    perform pg_advisory_xact_lock(d.key)
+    from (select hartonomous._lock_key(format('document %s %s', tenant_id, u)) as key from unnest(source_uris) as u order by key) as d;
+end
+$$;
+comment on function hartonomous._document_lock(int, text[]) is
+'Waits for whoever else ingests a version of the documents, deletes or restores one.';
 
 create or replace function hartonomous.ingest_document(
     source_uri text, content text, format text default 'text', metadata jsonb default '{}') returns bigint
@@ -125,7 +125,7 @@ begin
     perform hartonomous._source_check(array[source_uri], array[metadata]);
     perform hartonomous._metadata_check(tenant, hartonomous._modality('text'::text), array[metadata]);
     -- versions of one document follow each other
-    perform hartonomous._document_lock(tenant, source_uri);
+    perform hartonomous._document_lock(tenant, array[source_uri]);
     return hartonomous._ingest_document(tenant, source_uri, content, format, coalesce(metadata, '{}'));
 end
 $$;

@@ -14,23 +14,23 @@ begin
         raise exception 'artifact % is not deleted', artifact_purge.artifact_id using errcode = '55000',
             hint = 'hartonomous.artifact_delete comes first; it can be undone, a purge cannot';
     end if;
-    select coalesce(array_agg(r.document_uri), '{}'::text[]) into documents from hartonomous.artifact_source_removed as r
-    where r.artifact_id = artifact_purge.artifact_id and r.removed_at = gone and r.position is null and r.document_uri is not null;
+    documents := hartonomous._documents_removed(tenant, artifact_purge.artifact_id, gone);
     -- a document goes with the passages that were deleted with it
+    ids := array(select r.artifact_id from hartonomous.artifact_source_removed as r
+                 where r.tenant_id = tenant and r.document_uri = any (documents) and r.removed_at = gone
+                 union select artifact_purge.artifact_id);
     select array_agg(l.artifact_id) into ids
     from (select a.artifact_id from hartonomous.artifact as a
-          where a.tenant_id = tenant and a.deleted_at = gone
-            and (a.artifact_id = artifact_purge.artifact_id
-                 or exists (select from hartonomous.artifact_source_removed as r
-                            where r.artifact_id = a.artifact_id and r.removed_at = gone and r.document_uri = any (documents)))
+          where a.tenant_id = tenant and a.artifact_id = any (ids) and a.deleted_at = gone
           order by a.artifact_id for update) as l;
     delete from hartonomous.artifact_source_removed as r
     where r.tenant_id = tenant and (r.artifact_id = any (ids) or (r.removed_at = gone and r.document_uri = any (documents)));
     delete from hartonomous.graph_edge as e
-    where (e.from_type = 'artifact' and e.from_id = any (ids)) or (e.to_type = 'artifact' and e.to_id = any (ids));
-    delete from hartonomous.graph_node as n where n.node_type = 'artifact' and n.node_id = any (ids);
+    where e.tenant_id = tenant
+      and ((e.from_type = 'artifact' and e.from_id = any (ids)) or (e.to_type = 'artifact' and e.to_id = any (ids)));
+    delete from hartonomous.graph_node as n where n.tenant_id = tenant and n.node_type = 'artifact' and n.node_id = any (ids);
     with purged as (
-        delete from hartonomous.artifact as a where a.artifact_id = any (ids) returning a.tenant_id, a.h_xy, a.h_yz, a.h_zm
+        delete from hartonomous.artifact as a where a.tenant_id = tenant and a.artifact_id = any (ids) returning a.tenant_id, a.h_xy, a.h_yz, a.h_zm
     )
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
     select p.tenant_id, array_agg(p.h_xy), array_agg(p.h_yz), array_agg(p.h_zm), array_agg(-1) from purged as p group by p.tenant_id;
@@ -98,7 +98,7 @@ begin
 end
 $$;
 comment on function hartonomous.atom_collect_garbage(int) is
-'Adds up the reference counts, then removes at most batch atoms of all tenants to which nothing refers, and returns how many; what they named is garbage for the next call: call it until it returns 0. Sessions that store content meanwhile do not wait for more than a batch, and nothing they refer to goes. Errors: 22023 batch, 25001 not read committed.';
+'Adds up the reference counts, unless a transaction that explodes atoms or collects them is under way, then removes at most batch atoms of all tenants to which nothing refers, and returns how many; what they named is garbage for the next call: call it until it returns 0. Sessions that store content meanwhile do not wait for more than a batch, and nothing they refer to goes. Errors: 22023 batch, 25001 not read committed.';
 
 create or replace function hartonomous.atom_verify(batch int default 10000)
 returns table (h_xy bigint, h_yz bigint, h_zm bigint, fault text)

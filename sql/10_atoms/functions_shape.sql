@@ -225,6 +225,7 @@ begin
         return;
     end if;
     root := hartonomous._shape_root(artifact_id);
+    perform hartonomous._field_check(root.content_length);
     return query
     select l.line::int, l.body, @extschema:postgis@.st_makeline(@extschema:postgis@.st_makepoint(0, l.line),
                                                                 @extschema:postgis@.st_makepoint(length(l.body), l.line))
@@ -235,7 +236,7 @@ begin
 end
 $$;
 comment on function hartonomous.text_lines(bigint) is
-'Lines of a text or of code, found when asked for; line counts from 0, geom is a LINESTRING from (0, line) to (characters, line), the coordinates of the shapes of code. Errors: ZH010 no such artifact, ZH002 masked, 22021 bytes that are no UTF-8. NULL in gives no rows.';
+'Lines of a text or of code, found when asked for; line counts from 0, geom is a LINESTRING from (0, line) to (characters, line), the coordinates of the shapes of code. Errors: ZH010 no such artifact, ZH002 masked, 22021 bytes that are no UTF-8, 54000 more than 1 GB. NULL in gives no rows.';
 
 -- here, as views are created before functions
 create or replace view hartonomous.audio_sample with (security_invoker = true) as

@@ -9,12 +9,14 @@ declare
 begin
     perform hartonomous._source_check(array[ingest_begin.source_uri], array[ingest_begin.metadata]);
     perform hartonomous._metadata_check(tenant, code, array[ingest_begin.metadata]);
-    -- of two sessions that begin the same upload, the second continues it
-    perform pg_advisory_xact_lock(hashtextextended(format('hartonomous upload %s %s', tenant, ingest_begin.source_uri), 0));
-    select u.upload_id into found_id from hartonomous.upload as u
-    where u.tenant_id = tenant and u.source_uri = ingest_begin.source_uri and u.modality = code
-      and u.metadata = coalesce(ingest_begin.metadata, '{}') and u.artifact_id is null;
-    if not found then
+    if ingest_begin.source_uri is not null then
+        -- of two sessions that begin the same upload, the second continues it
+        perform pg_advisory_xact_lock(hartonomous._lock_key(format('upload %s %s', tenant, ingest_begin.source_uri)));
+        select u.upload_id into found_id from hartonomous.upload as u
+        where u.tenant_id = tenant and u.source_uri = ingest_begin.source_uri and u.modality = code
+          and u.metadata = coalesce(ingest_begin.metadata, '{}') and u.artifact_id is null;
+    end if;
+    if found_id is null then
         insert into hartonomous.upload (tenant_id, modality, source_uri, metadata)
         values (tenant, code, ingest_begin.source_uri, coalesce(ingest_begin.metadata, '{}'))
         returning upload_id into found_id;

@@ -128,14 +128,27 @@ def test_who_stores_has_not_ended(dsn, client, artifact, content):
     client.artifact_purge(stored)
 
 
-def test_the_collector_waits_and_holds_nothing(dsn, client, artifact):
+def test_the_collector_and_others_pass_by(dsn, client, artifact):
+    """Whoever explodes and does not end delays adding up, and nothing else."""
+    garbage, kept = client.ingest(b"counted"), client.ingest(b"not yet")
+    client.artifact_delete(garbage)
+    client.artifact_purge(garbage)
+    client.connection.execute("select hartonomous._atom_reference_fold()")
+    client.artifact_delete(kept)
+    client.artifact_purge(kept)
+    other = client.ingest(random.Random(2).randbytes(5_000))
     with psycopg.connect(dsn) as exploding:
         exploding.execute(EXPLODE, [artifact])
-        with meanwhile(dsn, lambda other: other.atom_collect_garbage()) as collecting:
-            assert not collecting.done()
-            exploding.execute(EXPLODE, [artifact])
+        with (
+            meanwhile(dsn, lambda session: session.atom_collect_garbage()) as collecting,
+            meanwhile(dsn, lambda session: session.atom_explode(other)) as second,
+        ):
+            passed = collecting.done() and second.done()
             exploding.commit()
-            assert collecting.result(waiting.PATIENCE) == 0
+    assert passed and collecting.result() == 1 and second.result() == 79
+    assert client.atom_collect_garbage() == 1
+    client.artifact_delete(other)
+    client.artifact_purge(other)
 
 
 def test_who_deletes_waits(dsn, client, artifact):

@@ -1,6 +1,8 @@
 """The collector never takes what somebody refers to, however the two meet."""
 
 import random
+import re
+from pathlib import Path
 
 import garbage
 import psycopg
@@ -10,6 +12,7 @@ from cluster import OwnServer
 from sessions import meanwhile
 
 SECONDS, PAUSE = 12, 3
+SETUP = Path(__file__).parents[2] / "tools" / "setup.sql"
 
 
 def make_garbage(client, content):
@@ -113,10 +116,34 @@ def test_collectors_do_not_meet(dsn, client, content):
     assert client.atom_verify() == []
 
 
+def test_who_adds_up_and_does_not_end_is_passed_by(dsn, client, content):
+    with psycopg.connect(dsn) as adding:
+        assert adding.execute("select hartonomous._atom_reference_fold()").fetchone()[0] > 0
+        with meanwhile(dsn, lambda other: other.atom_collect_garbage()) as collecting:
+            passed = collecting.done()
+            adding.commit()
+    assert passed and collecting.result() == 0
+
+
+def test_the_job_collects_all_there_is(dsn, client):
+    """Not a batch, and not only the roots."""
+    (job,) = re.findall(r"'hartonomous: garbage', '[^']+', \$\$(.*?)\$\$", SETUP.read_text(), re.DOTALL)
+    artifact = client.ingest(random.Random(6).randbytes(700_000))
+    assert client.atom_explode(artifact) > 10_000
+    client.artifact_delete(artifact)
+    client.artifact_purge(artifact)
+    client.connection.autocommit = True
+    client.connection.execute(job)
+    assert client.query("select count(*) from hartonomous.atom").fetchone() == (0,)
+
+
 def test_everything_at_once(tmp_path):
     with OwnServer(tmp_path) as server:
         server.create("busy", extension=True)
         trial = garbage.Trial(server, "busy", seed=1)
         trial.run(SECONDS, PAUSE)
-        assert all(trial.done[what] for what in ("_ingests", "_uploads", "_reads", "_removes", "collected", "killed"))
+        assert all(
+            trial.done[what]
+            for what in ("_ingests", "_documents", "_uploads", "_reads", "_removes", "collected", "killed")
+        )
         trial.check()

@@ -195,3 +195,96 @@ def test_versions_of_one_document_at_once(dsn, connection):
     ).fetchall()
     assert documents == [(True, True)]
     check_references(connection)
+
+
+VERSIONS = [f"# A\n\nWhat all versions have.\n\n# B\n\nWhat version {number} has." for number in (1, 2)]
+
+
+def parts(connection, uri):
+    """Passages that a document has, and whether they are there."""
+    return connection.execute(
+        "select a.canonical_text, a.deleted_at is null from hartonomous.artifact_source as s"
+        " join hartonomous.artifact as a using (tenant_id, artifact_id)"
+        " where s.document_uri = %s and s.position is not null order by s.position",
+        [uri],
+    ).fetchall()
+
+
+def test_a_document_is_deleted_while_its_next_version_comes(dsn, connection):
+    """What the next version has stays, though the deletion began before it was there."""
+    put = "select hartonomous.ingest_document('deleted', %s, 'markdown')"
+    (old,) = connection.execute(put, [VERSIONS[0]]).fetchone()
+    with psycopg.connect(dsn) as first:
+        first.execute(put, [VERSIONS[1]])
+        with meanwhile(dsn, lambda client: client.artifact_delete(old)) as second:
+            assert not second.done()
+            first.commit()
+            with pytest.raises(hartonomous.errors.ArtifactNotFound):
+                second.result(waiting.PATIENCE)
+    assert parts(connection, "deleted") == [("What all versions have.", True), ("What version 2 has.", True)]
+    check_references(connection)
+
+
+def test_the_next_version_comes_while_a_document_is_deleted(dsn, connection):
+    put = "select hartonomous.ingest_document('deleting', %s, 'markdown')"
+    (old,) = connection.execute(put, [VERSIONS[0]]).fetchone()
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.artifact_delete(%s)", [old])
+        with meanwhile(dsn, lambda client: client.ingest_document("deleting", VERSIONS[1], "markdown")) as second:
+            assert not second.done()
+            first.commit()
+            second.result(waiting.PATIENCE)
+    assert parts(connection, "deleting") == [("What all versions have.", True), ("What version 2 has.", True)]
+    check_references(connection)
+
+
+def test_a_version_comes_while_the_document_is_restored(dsn, connection):
+    """The same one: it is restored first, and then there."""
+    put = "select hartonomous.ingest_document('restored', %s, 'markdown')"
+    (old,) = connection.execute(put, [VERSIONS[0]]).fetchone()
+    connection.execute("select hartonomous.artifact_delete(%s)", [old])
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.artifact_restore(%s)", [old])
+        with meanwhile(dsn, lambda client: client.ingest_document("restored", VERSIONS[0], "markdown")) as second:
+            assert not second.done()
+            first.commit()
+            assert second.result(waiting.PATIENCE) == old
+    assert parts(connection, "restored") == [("What all versions have.", True), ("What version 1 has.", True)]
+    check_references(connection)
+
+
+def test_a_document_that_becomes_another_while_it_is_deleted(dsn, connection):
+    """Its lock is not held: the deletion gives up rather than meet versions of the other."""
+    (old,) = connection.execute("select hartonomous.ingest_document('one name', 'Of two names.')").fetchone()
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.ingest_document('another name', 'Of two names.')")
+        with meanwhile(dsn, lambda client: client.artifact_delete(old)) as second:
+            assert not second.done()
+            first.commit()
+            with pytest.raises(hartonomous.errors.Error, match="became another document"):
+                second.result(waiting.PATIENCE)
+    connection.execute("select hartonomous.artifact_delete(%s)", [old])
+    assert parts(connection, "one name") == parts(connection, "another name") == []
+
+
+def test_a_passage_is_ingested_while_its_document_is_restored(dsn, connection):
+    """Whoever has its bytes first has the place in the document."""
+    (old,) = connection.execute("select hartonomous.ingest_document('again', 'Comes again.')").fetchone()
+    connection.execute("select hartonomous.artifact_delete(%s)", [old])
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.ingest(E'Comes again.'::bytea, 'binary')")
+        with meanwhile(dsn, lambda client: client.artifact_restore(old)) as second:
+            assert not second.done()
+            first.commit()
+            with pytest.raises(hartonomous.errors.Error, match=f"content of artifact {old} was ingested again"):
+                second.result(waiting.PATIENCE)
+    (old,) = connection.execute("select hartonomous.ingest_document('anew', %s, 'markdown')", [VERSIONS[0]]).fetchone()
+    connection.execute("select hartonomous.artifact_delete(%s)", [old])
+    with psycopg.connect(dsn) as first:
+        first.execute("select hartonomous.ingest_text('What version 1 has.')")
+        with meanwhile(dsn, lambda client: client.artifact_restore(old)) as second:
+            assert not second.done()
+            first.commit()
+            second.result(waiting.PATIENCE)
+    assert parts(connection, "anew") == [("What all versions have.", True), ("What version 1 has.", True)]
+    check_references(connection)

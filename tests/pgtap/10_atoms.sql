@@ -1,7 +1,7 @@
 -- Room 10: Hilbert keys, identity, ingest, content, deletion, isolation.
 begin;
 \ir setup.psql
-select plan(67);
+select plan(74);
 
 -- Hilbert curve
 select is(hartonomous.hilbert_encode(0, 0), 0::bigint, 'the curve begins at the origin');
@@ -113,6 +113,18 @@ select hartonomous.artifact_delete(:fox);
 select isnt(hartonomous.ingest_text('The quick brown fox'), :fox::bigint, 'ingested again after its deletion it is a new artifact');
 select throws_ok(format('select hartonomous.artifact_restore(%s)', :fox), '23505');
 reset role;
+
+-- more than a value holds: the length alone is looked at
+select hartonomous.ingest_text(E'one\ntwo') as long \gset
+update hartonomous.artifact set content_length = 1073741819 where artifact_id = :long;
+select is(hartonomous.content(:long), E'one\ntwo'::bytea, 'the most that a value holds');
+update hartonomous.artifact set content_length = 1073741820 where artifact_id = :long;
+select throws_ok(format('select hartonomous.content(%s)', :long), '54000', 'content has 1073741820 bytes, a value has at most 1073741819');
+select throws_ok(format('select hartonomous.text_lines(%s)', :long), '54000');
+select throws_ok(format('select hartonomous.content_slice(%s, 0, 2147483647)', :long), '54000', null, 'and more than there is does not help');
+select is(hartonomous.content_slice(:long, 1, 2147483647), E'ne\ntwo'::bytea, 'what is left counts');
+select is(hartonomous.content_slice(:long, 4, 3), 'two'::bytea);
+select is(hartonomous.content_slice(:long, 1073741821, 2147483647), ''::bytea);
 
 select * from finish();
 rollback;

@@ -187,15 +187,33 @@ def whether_somebody_has_content(session: Session, victim: Victim) -> bool:
     return found(victim.canary.encode()) != found(b"of nobody")
 
 
-@attack("create or replace function hartonomous._document_lock(tenant_id int, source_uri text) returns void"
-        " language sql volatile return"
-        " pg_advisory_xact_lock(hashtextextended('hartonomous.document:' || tenant_id || ':' || source_uri,"
-        " 0))")  # fmt: skip
-def a_lock_named_by_a_document(session: Session, victim: Victim) -> bool:
-    """Who can work out a lock's key sees when the document is ingested, and can keep it from being."""
-    names = [f"{prefix}{victim.tenant}{sign}{victim.document}" for prefix in ("hartonomous.document:", "", "document:")
-             for sign in (":", " ", "/")]  # fmt: skip
+NAMED_LOCKS = (
+    "create or replace function hartonomous._lock_key(name text) returns bigint"
+    " language sql stable return hashtextextended(name, 0)"
+)
+
+
+def finds_the_lock_of(session: Session, victim: Victim, verb: str, argument: object) -> bool:
+    """Who can work out a lock's key sees what others do, and can keep it from being done."""
+    own = [f"{what}{sign}{victim.tenant}{sign}{victim.document}" for what in ("document", "upload")
+           for sign in (" ", ":", "/")]  # fmt: skip
+    names = [prefix + name for prefix in ("", "hartonomous ", "hartonomous.") for name in (*own, "references of atoms")]
+    free = "select bool_and(pg_try_advisory_xact_lock(hashtextextended(name, 0))) from unnest(%s::text[]) as name"
     with session.as_victim() as other, other.transaction(force_rollback=True):
-        other.execute("select hartonomous.ingest_document(%s, 'a text')", [victim.document])
-        taken = "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
-        return any(session.rows(taken, [name]) == [(False,)] for name in names)
+        other.execute(f"select hartonomous.{verb}", [argument])
+        return session.value(free, [names]) is False
+
+
+@attack(NAMED_LOCKS)
+def a_lock_named_by_a_document(session: Session, victim: Victim) -> bool:
+    return finds_the_lock_of(session, victim, "ingest_document(%s, 'a text')", victim.document)
+
+
+@attack(NAMED_LOCKS)
+def a_lock_named_by_an_upload(session: Session, victim: Victim) -> bool:
+    return finds_the_lock_of(session, victim, "ingest_begin('binary', %s)", victim.document)
+
+
+@attack(NAMED_LOCKS)
+def a_lock_named_by_its_purpose(session: Session, victim: Victim) -> bool:
+    return finds_the_lock_of(session, victim, "atom_explode(%s)", victim.artifact)
