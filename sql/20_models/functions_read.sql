@@ -57,7 +57,6 @@ comment on function hartonomous.tensor_list(text, timestamptz) is
 create or replace function hartonomous._tensors(model_id bigint, at timestamptz)
 returns table (model_tensor_id bigint, place int, name text, dtype text, shape int[], byte_length bigint, content_hash bytea)
 language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
 begin atomic
     select t.model_tensor_id, t.position, t.name, t.dtype, t.shape, t.byte_length, t.content_hash from hartonomous.model_tensor as t
     where t.model_id = _tensors.model_id and (_tensors.at is null or hartonomous._visible_at(t.sys_begin, null, _tensors.at))
@@ -70,7 +69,6 @@ comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a m
 create or replace function hartonomous._tensor_terms(model_tensor_id bigint, at timestamptz)
 returns table (coefficient_id bigint, tensor_atom_id bigint, start bigint, byte_length int, coefficient real, ordinal int, rank int)
 language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
 begin atomic
     select c.coefficient_id, c.tensor_atom_id, c.start, c.byte_length, c.coefficient, c.ordinal, c.rank from hartonomous.tensor_atom_coefficient as c
     where c.model_tensor_id = _tensor_terms.model_tensor_id
@@ -157,7 +155,6 @@ comment on function hartonomous.tensor(text, text, timestamptz) is
 create or replace function hartonomous._tensor_parts(model_id bigint, at timestamptz)
 returns table (coefficient_id bigint, name text, dtype text, shape int[], plain boolean, start bigint, data bytea, coefficient real, rank int)
 language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
 begin atomic
     select c.coefficient_id, t.name, t.dtype, t.shape,
            not exists (select from hartonomous._tensor_terms(t.model_tensor_id, _tensor_parts.at) as o where o.ordinal > 0 or o.coefficient <> 1),
