@@ -1,7 +1,7 @@
 """Vector search as a tenant: recall and time by class of filter and asked recall, beside comparing all.
 
 --rows N of the measured tenant, --queries N a class, --vectors FILE.npy instead of synthetic clusters, --keep the
-database of the last run.
+database of the last run, --index an HNSW index of the tenant's rows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import lib
 import psycopg
+import search_rivals
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
@@ -35,18 +36,44 @@ def main() -> None:
     dsn = make_conninfo(lib.dsn(), dbname=DATABASE)
     if not options.keep:
         build(dsn, vectors, cluster, options)
-    rows = []
-    with psycopg.connect(make_conninfo(dsn, user=ROLE, password=PASSWORD), autocommit=True) as tenant:
-        ids = [row[0] for row in tenant.execute("select artifact_id from hartonomous.artifact_source where tenant_id"
-               " = hartonomous.current_tenant() order by (metadata ->> 'n')::int")]  # fmt: skip
+    rows, rivals = [], []
+    as_tenant = make_conninfo(dsn, user=ROLE, password=PASSWORD)
+    with psycopg.connect(as_tenant, autocommit=True) as tenant, psycopg.connect(dsn, autocommit=True) as owner:
+        ids = np.array([row[0] for row in tenant.execute("select artifact_id from hartonomous.artifact_source where"
+               " tenant_id = hartonomous.current_tenant() order by (metadata ->> 'n')::int")])  # fmt: skip
+        number, model = tenant.execute(
+            "select hartonomous.current_tenant(), model_id from hartonomous.model"
+        ).fetchone()  # type: ignore[misc]
+        if options.index:
+            add_index(owner, tenant, number)
+        search_rivals.prepare(owner, number, vectors.shape[1])
         plans(tenant, vectors[0])
         mine, queries = vectors[: options.rows], vectors[-options.queries :]
+        texts = [literal(query) for query in queries]
         for name, chosen, matching in classes(cluster[: options.rows]):
-            rows += measure(tenant, name, chosen, mine[matching], np.array(ids)[matching], queries)
+            truth = [nearest(mine[matching], ids[matching], query) for query in queries]
+            rows += measure(tenant, name, chosen, int(matching.sum()), texts, truth)
+            share = float(matching.mean())
+            rivals += search_rivals.measure(owner, number, model, name, chosen, share, texts, truth)
     show(rows)
-    result = {"machine": machine, "rows": options.rows, "dimensions": vectors.shape[1], "classes": rows}
-    path = lib.write("search", result)
+    search_rivals.show(rivals)
+    result = {"machine": machine, "rows": options.rows, "dimensions": vectors.shape[1], "index": options.index}
+    path = lib.write("search", result | {"classes": rows, "rivals": rivals})
     print(f"written to {path}")
+
+
+def nearest(vectors: Any, ids: Any, query: Any) -> set[int]:
+    return set(ids[np.argsort(-(vectors @ query), kind="stable")[:K]].tolist())
+
+
+def add_index(owner: Any, tenant: Any, number: int) -> None:
+    began = time.time()
+    owner.execute("set maintenance_work_mem = '512MB'; create role bench_admin in role hartonomous_admin")
+    owner.execute("set role bench_admin")
+    owner.execute("select hartonomous.embedding_index_add(%s, %s)", [number, MODEL])
+    owner.execute("reset role; drop role bench_admin")
+    tenant.execute("select hartonomous.embedding_model_analyze(%s)", [MODEL])
+    print(f"index made and measured in {time.time() - began:.0f} s")
 
 
 def arguments() -> argparse.Namespace:
@@ -56,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--vectors", type=Path)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--index", action="store_true")
     return parser.parse_args()
 
 
@@ -177,23 +205,24 @@ def scans(tenant: Any) -> dict[str, int]:
     )
 
 
-def measure(tenant: Any, name: str, chosen: Filter, vectors: Any, ids: Any, queries: Any) -> list[dict[str, Any]]:
+def measure(
+    tenant: Any, name: str, chosen: Filter, matching: int, queries: list[str], truth: list[set[int]]
+) -> list[dict[str, Any]]:
     """What the tenant finds, against the nearest of the rows that satisfy the filter."""
-    truth = [set(ids[np.argsort(-(vectors @ query), kind="stable")[:K]].tolist()) for query in queries]
     found = []
     for asked in (*RECALLS, 1.0):
         recalls, times, exact = [], [], 0
         for query, right in zip(queries, truth, strict=True):
             started = time.perf_counter()
-            answer = tenant.execute(SEARCH, [literal(query), K, MODEL, Jsonb(chosen), asked]).fetchall()
+            answer = tenant.execute(SEARCH, [query, K, MODEL, Jsonb(chosen), asked]).fetchall()
             times.append((time.perf_counter() - started) * 1000)
-            if len(answer) != min(K, len(ids)):
-                raise SystemExit(f"{name}: {len(answer)} rows of {len(ids)}")
+            if len(answer) != min(K, matching):
+                raise SystemExit(f"{name}: {len(answer)} rows of {matching}")
             recalls.append(len(right & {row[0] for row in answer}) / len(right))
             exact += not answer[0][1].startswith("recall")
         mean, deviation = float(np.mean(recalls)), float(np.std(recalls)) / len(recalls) ** 0.5
         found.append({
-            "filter": name, "matching": len(ids), "asked": asked, "recall": mean, "lower": mean - 1.96 * deviation,
+            "filter": name, "matching": matching, "asked": asked, "recall": mean, "lower": mean - 1.96 * deviation,
             "far below": float(np.mean(np.array(recalls) < asked - 0.2)), "exact": exact / len(recalls),
             "p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95)),
         })  # fmt: skip

@@ -91,7 +91,7 @@ begin
     ranks := array_fill(2147483647, array[cardinality(nearest)]);
     for step in reverse cardinality(grid) .. 1 loop
         began := clock_timestamp();
-        found_ids := hartonomous._index_candidates(tenant_id, model_id, query, grid[step] + 8);
+        found_ids := (hartonomous._index_candidates(tenant_id, model_id, query, grid[step] + 8, grid[step] + 8)).ids;
         elapsed[step] := hartonomous._elapsed_us(began) / 1000;
         ranks := array(select case when n.id = any (found_ids) then grid[step] else n.rank end
                        from unnest(nearest, ranks) with ordinality as n (id, rank, ordinal) order by n.ordinal);
@@ -120,7 +120,7 @@ declare
     index   record;
     query   @extschema:vector@.vector;
     hits    hartonomous.embedding_hit[] := array[]::hartonomous.embedding_hit[];
-    elapsed double precision[] := array_fill(0, array[8]);
+    elapsed double precision[];
 begin
     delete from hartonomous.embedding_statistics as s where s.tenant_id = tenant and s.model_id = target;
     if total < 1000 then  -- comparing all takes no longer
@@ -146,10 +146,10 @@ begin
         index := hartonomous._index_ranks(tenant, target, query, part.nearest, grid);
         hits := hits || array(select row('index', 'none', number, n.ordinal, n.rank, n.distance)::hartonomous.embedding_hit
                               from unnest(index.ranks, part.distances) with ordinality as n (rank, distance, ordinal));
-        elapsed := array(select e.total + e.taken from unnest(elapsed, index.elapsed) with ordinality as e (total, taken, step) order by e.step);
+        elapsed := array(select least(e.least, e.taken) from unnest(elapsed, index.elapsed) with ordinality as e (least, taken, step) order by e.step);
     end loop;
     perform hartonomous._embedding_curve_put(tenant, target, hits);
-    update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)] / sample
+    update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
     where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
 end
 $$;

@@ -84,40 +84,49 @@ $$;
 comment on function hartonomous._nearest_bits(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
 'The k nearest of so many candidates, live artifacts of a tenant that satisfy a filter, of which about share of all do: those whose sign bits differ least from the query''s. NULL when fewer candidates were found.';
 
-create or replace function hartonomous._index_candidates(tenant_id int, model_id bigint, query @extschema:vector@.vector, candidates int) returns bigint[]
+create or replace function hartonomous._index_candidates(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, candidates int, most int, out ids bigint[], out distances double precision[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
-declare
-    ids bigint[];
 begin
     perform set_config('hnsw.ef_search', candidates::text, true);
     -- an index of one tenant's rows by one model is found by a query that names them
     execute format(
-        'select array_agg(n.artifact_id) from (select e.artifact_id from hartonomous.atom_embedding as e'
+        'select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)'
+        ' from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance from hartonomous.atom_embedding as e'
         ' where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n', tenant_id, model_id,
-        (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, candidates)
-    into ids using query;
-    return ids;
+        (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, least(candidates, most))
+    into ids, distances using query;
 end
 $$;
-comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int) is
-'At most 1000 candidates by the HNSW index of a tenant''s embeddings.';
+comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int, int) is
+'Of at most 1000 candidates by the HNSW index of a tenant''s embeddings the first, nearest first.';
 
 create or replace function hartonomous._nearest_index(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, share double precision,
     out ids bigint[], out distances double precision[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
+declare
+    take constant int := least(1000, ceil((candidates + 8) / share));
+    -- an index of half vectors or of signs gives another order than the vectors
+    most int := case when @extschema:vector@.vector_dims(query) <= 2000 then least(take, ceil((k + 16) * 1.5 / share)) else take end;
+    live bigint[];
 begin
-    ids := hartonomous._index_candidates(tenant_id, model_id, query, least(1000, ceil((candidates + 8) / share))::int);
-    ids := hartonomous._filter_live(tenant_id, ids, filter, candidates);
-    select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, ids) as n;
-    if cardinality(ids) < k then
-        ids := null;
-        distances := null;
+    loop
+        select n.ids, n.distances into ids, distances from hartonomous._index_candidates(tenant_id, model_id, query, take, most) as n;
+        live := hartonomous._filter_live(tenant_id, ids, filter, k);
+        exit when cardinality(live) = k or most = take;
+        most := take;
+    end loop;
+    if live <> ids[:k] then
+        select array_agg(n.id order by n.position), array_agg(n.distance order by n.position) into ids, distances
+        from unnest(ids, distances) with ordinality as n (id, distance, position) where n.id = any (live);
     end if;
+    ids := case when cardinality(live) = k then ids[:k] end;
+    distances := case when ids is not null then distances[:k] end;
 end
 $$;
 comment on function hartonomous._nearest_index(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
-'The k nearest of so many candidates that satisfy a filter by the HNSW index of a tenant''s embeddings. NULL when fewer than k do.';
+'The k nearest, among so many candidates for each that satisfies a filter, by the HNSW index of a tenant''s embeddings. NULL when fewer than k do.';

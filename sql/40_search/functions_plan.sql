@@ -50,7 +50,7 @@ begin
            m.far, coalesce(s.unfit, case when m.path is null then 'never met that recall when analyzed' end)
     from s left join measured as m on m.path = 'bits'
     union all
-    select 'index', m.candidates, (m.ms + m.candidates * (s.filter_us + s.fetch_us) / 1000) / _search_options.share, m.far,
+    select 'index', m.candidates, (m.ms + (_search_options.k + 16) * 1.5 * s.filter_us / 1000) / _search_options.share, m.far,
            coalesce(s.unfit, case when not hartonomous._embedding_index_usable(_search_options.tenant_id, _search_options.model_id) then 'no index'
                                   when m.path is null then 'never met that recall when analyzed'
                                   when (m.candidates + 8) / _search_options.share > 1000 then 'would need more than 1000 candidates' end)

@@ -211,7 +211,7 @@ select is((select snippet from hartonomous.search_vector(w.v, 1, 'wide' || w.d))
 set local role adam;
 select lives_ok(format('select hartonomous.embedding_index_add(%s, %L)', :bob, 'wide' || d)) from unnest(array[2001, 4100, 16000]) as d;
 reset role;
-select ok((hartonomous._index_candidates(:bob, m.model_id, w.v, 5))[1] = (select artifact_id from hartonomous.artifact where canonical_text = 'wide 7' and tenant_id = :bob), format('nearest by the index, %s dimensions', w.d))
+select ok(((hartonomous._index_candidates(:bob, m.model_id, w.v, 5, 5)).ids)[1] = (select artifact_id from hartonomous.artifact where canonical_text = 'wide 7' and tenant_id = :bob), format('nearest by the index, %s dimensions', w.d))
 from wide as w join hartonomous.model as m on m.name = 'wide' || w.d and m.tenant_id = :bob where w.n = 7;
 
 select * from finish();

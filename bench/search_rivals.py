@@ -1,0 +1,92 @@
+"""Fixed paths and bare pgvector on the rows of bench/search.py's tenant, for what its planner is compared with.
+
+As a superuser, past row security: what a rival does before a policy takes its rows away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lib
+from psycopg.types.json import Jsonb
+
+np = lib.np
+EF = 100
+CONDITIONS = {  # of bench/search.py's filters, as a table of columns has them
+    "none": "true", "50 %": "half = 1", "10 %": "tenth = 3", "1 %": "hundredth = 7", "0.1 %": "thousandth = 7",
+    "anti": "cluster = 5",
+}  # fmt: skip
+
+Answer = Callable[[str], list[int]]  # a query vector's nearest
+
+
+def prepare(owner: Any, tenant: int, dimensions: int) -> None:
+    owner.execute("create extension if not exists vector; drop table if exists plain; set jit = off")
+    owner.execute(
+        f"create table plain as select e.artifact_id, e.embedding::vector({dimensions}) as v,"
+        " (o.metadata ->> 'half')::int as half, (o.metadata ->> 'tenth')::int as tenth,"
+        " (o.metadata ->> 'hundredth')::int as hundredth, (o.metadata ->> 'n')::int %% 1000 as thousandth,"
+        " (o.metadata ->> 'cluster')::int as cluster"
+        " from hartonomous.atom_embedding as e join hartonomous.artifact_source as o using (tenant_id, artifact_id)"
+        " where e.tenant_id = %s", [tenant]
+    )  # fmt: skip
+    owner.execute("set maintenance_work_mem = '512MB'; create index on plain using hnsw (v vector_cosine_ops)")
+    for column in ("half", "tenth", "hundredth", "thousandth", "cluster"):
+        owner.execute(f"create index on plain ({column})")
+    owner.execute("vacuum analyze plain")
+
+
+def systems(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, Any], share: float) -> dict[str, Answer]:
+    def plain(*settings: str) -> Answer:
+        def search(query: str) -> list[int]:
+            with owner.transaction():
+                for setting in settings:
+                    owner.execute(f"set local {setting}")
+                condition = CONDITIONS[name]
+                sql = f"select artifact_id from plain where {condition} order by v <=> %s::vector limit 10"
+                return [row[0] for row in owner.execute(sql, [query], prepare=False)]
+
+        return search
+
+    def path(call: str) -> Answer:
+        sql = f"select ids from hartonomous.{call}"
+        given = {"tenant": tenant, "model": model, "filter": Jsonb(chosen), "share": max(share, 0.0005)}
+        return lambda query: owner.execute(sql, given | {"q": query}).fetchone()[0] or []
+
+    where = "%(tenant)s, %(model)s, %(q)s::vector, 10"
+    return {
+        "our exact": path(f"_nearest_exact({where}, %(filter)s, %(share)s)"),
+        "our among": path(f"_nearest_among({where}, hartonomous._filter_ids(%(tenant)s, %(filter)s, 100000000))"),
+        "our bits": path(f"_nearest_bits({where}, %(filter)s, 200, %(share)s)"),
+        "pgvector HNSW": plain(f"hnsw.ef_search = {EF}", "enable_seqscan = off", "enable_sort = off"),
+        "pgvector iterative": plain(
+            f"hnsw.ef_search = {EF}", "hnsw.iterative_scan = relaxed_order", "enable_seqscan = off", "enable_sort = off"
+        ),
+        "pgvector exact": plain("enable_indexscan = off"),
+    }
+
+
+def measure(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, Any], share: float, queries: list[str],
+            truth: list[set[int]]) -> list[dict[str, Any]]:  # fmt: skip
+    found = []
+    for system, search in systems(owner, tenant, model, name, chosen, share).items():
+        search(queries[0])
+        recalls, times = [], []
+        for query, right in zip(queries, truth, strict=True):
+            started = time.perf_counter()
+            answer = search(query)
+            times.append((time.perf_counter() - started) * 1000)
+            recalls.append(len(right & set(answer)) / len(right))
+        found.append({
+            "filter": name, "system": system, "recall": float(np.mean(recalls)),
+            "p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95)),
+        })  # fmt: skip
+    return found
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    print(f"{'filter':8}{'fixed path or rival':22} recall  p50 ms  p95 ms")
+    for row in rows:
+        print("{:8}{:22}{:7.3f}{:8.2f}{:8.2f}".format(*row.values()))
