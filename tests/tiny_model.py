@@ -125,3 +125,16 @@ def tensor_hashes(file: bytes) -> dict[str, tuple[str, tuple[int, ...], str]]:
         name: (entry["dtype"], tuple(entry["shape"]), hashlib.sha256(data[slice(*entry["data_offsets"])]).hexdigest())
         for name, entry in header.items()
     }
+
+
+def charsmap(replaced: str = "\u00bd", by: str = "1/2") -> bytes:
+    """A sentencepiece table that replaces one character: a trie of blocks of 256 units, then the texts."""
+    key, units, at = replaced.encode(), [0] * 256 * (len(replaced.encode()) + 1), 0
+    units[0] = 256 << 10  # each state a block of its own
+    for depth, label in enumerate(key, 1):
+        at = 256 * depth ^ label
+        onward = at ^ (256 * (depth + 1) if depth < len(key) else 256 * depth)
+        units[at] = label | onward << 10 | (256 if depth == len(key) else 0)
+    units[256 * len(key)] = 1 << 31  # the value: where the text begins
+    trie = struct.pack(f"<{len(units)}I", *units)
+    return struct.pack("<I", len(trie)) + trie + by.encode() + b"\0"

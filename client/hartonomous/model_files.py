@@ -42,6 +42,7 @@ class ModelFiles:
             )
         optional = {
             "sentence_bert_config": self._json("sentence_bert_config.json"),
+            "config_sentence_transformers": self._json("config_sentence_transformers.json"),
             "generation_config": self._json("generation_config.json"),
             "pooling": self._json("1_Pooling/config.json"),
             "modules": self._json("modules.json"),

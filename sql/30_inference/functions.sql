@@ -64,16 +64,17 @@ begin
 end
 $$;
 comment on function hartonomous.embed(text, text, timestamptz) is
-'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). NULL text gives NULL; model NULL: the deployed one. as_of: by the weights that were committed at a time, of the model that the name meant then, though it be archived or dropped since: on the same engine and BLAS core bit for bit what embed gave then. Errors: ZH020 no such embedding model.';
+'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). Before the text stands the default prompt, where config_sentence_transformers.json of the model states one. NULL text gives NULL; model NULL: the deployed one. as_of: by the weights that were committed at a time, of the model that the name meant then, though it be archived or dropped since: on the same engine and BLAS core bit for bit what embed gave then. Errors: ZH020 no such embedding model.';
 
-create or replace function hartonomous._embed(model_id bigint, contents text[]) returns bytea[]
+create or replace function hartonomous._embed(model_id bigint, contents text[], role text default '') returns bytea[]
 language plpython3u stable strict parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.inference import engine
-return engine.embed(plpy, model_id, contents).images()
+return engine.embed(plpy, model_id, contents, role=role).images()
 $$;
-comment on function hartonomous._embed(bigint, text[]) is 'Vector images of texts, by model id, unrecorded.';
+comment on function hartonomous._embed(bigint, text[], text) is
+'Vector images of texts, by model id, unrecorded. role: query or document, for the prompt that the model states for them; empty: its default prompt.';
 
 create or replace function hartonomous._embed_past(model_id bigint, state_hash bytea, as_of timestamptz, contents text[]) returns bytea[]
 language plpython3u stable strict parallel restricted

@@ -123,7 +123,7 @@ begin
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
-    direction := hartonomous._vector((hartonomous._embed(target, array[query]))[1]);  -- one call, one permit: embed would ask again
+    direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);  -- one call, one permit: embed would ask again
     return query
     select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),

@@ -16,7 +16,7 @@ import pytest
 import torch
 from hartonomous_server.inference import packing
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models.architecture import BertConfig
+from hartonomous_server.models.encoders import EncoderConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 from safetensors.numpy import load
 from transformers import AutoModel, AutoTokenizer
@@ -67,7 +67,8 @@ def tokenizer(model: Path, files: dict[str, Any]) -> Tokenizer:
 @pytest.fixture(scope="module")
 def encoder(model: Path, files: dict[str, Any]) -> Encoder:
     weights = load((model / "model.safetensors").read_bytes())
-    return Encoder(files, packing.pack(BertConfig.parse(files["config"]), weights.__getitem__))
+    config = EncoderConfig.parse("BertModel", files["config"])
+    return Encoder("BertModel", files, packing.pack(config, weights.__getitem__))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from hartonomous_server import errors
 from hartonomous_server.inference import packing
 from hartonomous_server.inference.encoder import Encoder
 from hartonomous_server.models import architecture
+from hartonomous_server.models.encoders import EncoderConfig
 
 Weights = Mapping[str, np.ndarray]
 Activation = Callable[[float], float]
@@ -29,7 +30,7 @@ LARGE = {
     "num_attention_heads": 12,
     "intermediate_size": 1536,
     "vocab_size": 200,
-    "max_position_embeddings": 600,
+    "max_position_embeddings": 602,
     "type_vocab_size": 2,
 }
 
@@ -41,18 +42,23 @@ def tiny_files(pooling: Mapping[str, Any] = MEAN, **config: Any) -> dict[str, An
 
 def tiny_encoder(**changes: Any) -> Encoder:
     files = tiny_files(**changes)
-    return Encoder(files, pack(files, tiny_model.tensors()))
+    return bert(files, pack(files, tiny_model.tensors()))
+
+
+def bert(files: Mapping[str, Any], packed: Any) -> Encoder:
+    return Encoder("BertModel", files, packed)
 
 
 def pack(files: Mapping[str, Any], weights: Weights, buffer: Any = None) -> Any:
-    return packing.pack(architecture.BertConfig.parse(files["config"]), weights.__getitem__, buffer)
+    return packing.pack(EncoderConfig.parse("BertModel", files["config"]), weights.__getitem__, buffer)
 
 
-def large_packed(files: Mapping[str, Any]) -> Any:
+def large_packed(name: str, files: Mapping[str, Any]) -> Any:
     random = np.random.default_rng(3)
-    shapes, _ = architecture.expected_tensors(architecture.BertConfig.parse(files["config"]))
+    config = EncoderConfig.parse(name, files["config"])
+    shapes, _ = architecture.expected_tensors(config)
     weights = {name: random.normal(0, 0.05, shape).astype(np.float32) for name, shape in shapes.items()}
-    return pack(files, weights)
+    return packing.pack(config, weights.__getitem__)
 
 
 def random_ids(lengths: Sequence[int], vocabulary: int, seed: int = 0) -> list[list[int]]:
@@ -129,7 +135,7 @@ def test_without_normalize_module_lengths_stay() -> None:
     files = tiny_files()
     files["modules"] = files["modules"][:2]
     ids = random_ids([9], len(tiny_model.VOCABULARY))
-    encoder = Encoder(files, pack(files, tiny_model.tensors()))
+    encoder = bert(files, pack(files, tiny_model.tensors()))
     assert np.abs(encoder.encode(ids)[0] - encoder.hidden(ids)[0].mean(0)).max() < 1e-6
 
 
@@ -157,7 +163,7 @@ def test_ids_outside_the_model_are_refused(ids: list[int], message: str) -> None
 
 
 def test_packed_weights_can_be_mapped(tmp_path: Path) -> None:
-    config = architecture.BertConfig.parse(tiny_files()["config"])
+    config = EncoderConfig.parse("BertModel", tiny_files()["config"])
     memory = pack(tiny_files(), tiny_model.tensors())
     assert memory.nbytes == packing.size(config)
     file = tmp_path / "packed"
@@ -167,8 +173,8 @@ def test_packed_weights_can_be_mapped(tmp_path: Path) -> None:
     mapped.flush()
     assert file.read_bytes() == memory.tobytes()
     ids = random_ids([5, 9], len(tiny_model.VOCABULARY))
-    read_only = Encoder(tiny_files(), np.memmap(file, np.uint8, "r"))
-    assert np.array_equal(read_only.encode(ids), Encoder(tiny_files(), memory).encode(ids))
+    read_only = bert(tiny_files(), np.memmap(file, np.uint8, "r"))
+    assert np.array_equal(read_only.encode(ids), bert(tiny_files(), memory).encode(ids))
     with pytest.raises(errors.ModelCorrupt, match=f"packed model has 64 bytes, expected {packing.size(config)}"):
         packing.unpack(config, bytes(64))
 
@@ -183,7 +189,7 @@ if sys.argv[2]:
 from hartonomous_server import blas
 np = blas.numpy()
 from hartonomous_server.inference.encoder import Encoder
-encoder = Encoder(json.loads(sys.argv[3]), np.load(sys.argv[4]))
+encoder = Encoder(sys.argv[5], json.loads(sys.argv[3]), np.load(sys.argv[4]))
 random = np.random.default_rng(5)
 lengths = [2, 3, 10, 10, 10, 16, 31, 32, 33, 128, 129, 176, 177, 206, 206, 255, 256, 600]
 ids = [random.integers(0, 200, length).tolist() for length in lengths]
@@ -207,11 +213,11 @@ def cores() -> list[str]:
     return [""] + [core for core, flag in older if flag in flags]
 
 
-@pytest.mark.parametrize("core", cores())
-def test_a_vector_does_not_depend_on_its_batch(core: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "core"), [*(("BertModel", core) for core in cores()), ("MPNetModel", "")])
+def test_a_vector_does_not_depend_on_its_batch(name: str, core: str, tmp_path: Path) -> None:
     files = {"config": LARGE, "pooling": MEAN, "modules": [{"type": "Normalize"}]}
-    np.save(tmp_path / "packed.npy", large_packed(files))
-    arguments = [json.dumps(sys.path), core, json.dumps(files), str(tmp_path / "packed.npy")]
+    np.save(tmp_path / "packed.npy", large_packed(name, files))
+    arguments = [json.dumps(sys.path), core, json.dumps(files), str(tmp_path / "packed.npy"), name]
     done = subprocess.run([sys.executable, "-c", BATCHES, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not core or done.stdout.strip() == core

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from typing import Any
 
 import pytest
+import tiny_model
 from hartonomous_server import errors
 from hartonomous_server.models import tokenizer
 from hartonomous_server.models.tokenizer import Tokenizer
@@ -147,3 +150,59 @@ def test_check_compares_with_the_embedding_table() -> None:
         tokenizer.check({"tokenizer": tokenizer_json()}, "BertModel", model_files(config={"vocab_size": 11}))
     with pytest.raises(errors.TokenizerInvalid, match="no token for an empty text"):
         tokenizer.check({"tokenizer": tokenizer_json(post_processor=None)}, "BertModel", model_files())
+    with pytest.raises(errors.TokenizerInvalid, match="no token for what it does not know"):
+        words = {"type": "Unigram", "unk_id": None, "vocab": [[word, 0.0] for word in WORDS], "byte_fallback": False}
+        tokenizer.check({"tokenizer": tokenizer_json(model=words)}, "BertModel", model_files())
+
+
+def test_a_stated_space_before_the_text_wins() -> None:
+    vocabulary = {word: at for at, word in enumerate(["the", "\u0120the", *"the\u0120"])}
+    model = {"type": "BPE", "vocab": vocabulary, "ignore_merges": True, "merges": []}
+    cutter = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    content = tokenizer_json(model=model, pre_tokenizer=cutter, normalizer=None, post_processor=None, decoder=None)
+    assert Tokenizer.from_json(content, 12).encode("the the") == [0, 1]
+    assert Tokenizer.from_json(content, 12, {"add_prefix_space": True}).encode("the the") == [1, 1]
+
+
+def table(content: bytes | None = None, more: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    """A tokenizer that begins with a table of replacements."""
+    encoded = base64.b64encode(tiny_model.charsmap("\u00bd", "the") if content is None else content).decode()
+    step = {"type": "Precompiled", "precompiled_charsmap": encoded}
+    return tokenizer_json(normalizer={"type": "Sequence", "normalizers": [step, *more]})
+
+
+def changed(at: int, unit: int) -> bytes:
+    """The table with another unit."""
+    whole = bytearray(tiny_model.charsmap("\u00bd", "\u00e9"))
+    whole[4 + 4 * at : 8 + 4 * at] = struct.pack("<I", unit)
+    return bytes(whole)
+
+
+SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "\u2581"}
+
+
+def test_a_table_of_replacements_is_applied() -> None:
+    tokens = Tokenizer.from_json(table(more=(SPACES, {"type": "Strip", "strip_left": False, "strip_right": True})), 12)
+    assert tokens.encode("\u00bd cat") == [CLS, 5, 6, SEP]
+    tokenizer.check({"tokenizer": table()}, "BertModel", model_files())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (table(b""), "has 0 bytes, expected a trie and its texts"),
+        (table(tiny_model.charsmap()[:700]), "has 700 bytes, expected a trie"),
+        (table(tiny_model.charsmap("\u00bd", 65 * "a")), "replaces by 65 bytes, expected at most 64"),
+        (table(tiny_model.charsmap("\u00bd", "a" * 10) + b"\xff"), "leads out of its own table"),
+        (table(changed(0, 4096 << 10)), "leads out of its own table"),
+        (table(changed(512, 1 << 31 | 9999)), "leads out of its own table"),
+        (table(changed(512, 1 << 31 | 1)), "leads out of its own table"),  # into a character
+        (table(more=(table()["normalizer"],)), "tokenizer has 2 steps Precompiled, expected at most one"),
+        (table(more=(SPACES | {"content": "abc"},)), "Replace makes texts longer"),
+        (table(more=(SPACES | {"pattern": {"Regex": " {3,}"}},)), "has an expression of its own"),
+        (table(more=({"type": "Precompiled", "precompiled_charsmap": "?"},)), "precompiled_charsmap is not base64"),
+    ],
+)
+def test_a_table_that_could_explode(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(errors.TokenizerInvalid, match=message):
+        tokenizer.check({"tokenizer": content}, "BertModel", model_files())

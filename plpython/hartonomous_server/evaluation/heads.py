@@ -82,7 +82,7 @@ def log_probabilities(db: Any, model_id: int, texts: Sequence[str]) -> tuple[lis
     """Labels, and the batch of texts of which the vectors are logarithms of their probabilities."""
     sql = "select config, base_model_id, state_hash from hartonomous.model where model_id = $1"
     row = query(db, sql, ("bigint", model_id))[0]
-    batch = engine.embed(db, row["base_model_id"], texts)
+    batch = engine.embed(db, row["base_model_id"], texts, role="document")
     log_p = _load(db, model_id).log_probabilities(batch.vectors)
     found = batch._replace(model_id=model_id, state_hash=row["state_hash"], vectors=log_p)
     return json.loads(row["config"])["labels"], found

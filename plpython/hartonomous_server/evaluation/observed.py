@@ -79,13 +79,13 @@ def inputs(encoder: Encoder, ids: Sequence[Sequence[int]], check: Check) -> dict
         encoder._network = plain
     found = {}
     for number, seen in enumerate(network.seen):
-        layer = f"encoder.layer.{number}"
+        names = network.config.layer(number)
         spread = {name: part.spread() for name, part in seen.items()}
-        for part in ("query", "key", "value"):
-            found[f"{layer}.attention.self.{part}"] = seen["attend"].mean(), spread["attend"]
-        found[f"{layer}.attention.output.dense"] = seen["out"].mean(), spread["out"]
-        found[f"{layer}.intermediate.dense"] = seen["up"].mean(), spread["up"]
+        for part in (names.query, names.key, names.value):
+            found[part] = seen["attend"].mean(), spread["attend"]
+        found[names.out] = seen["out"].mean(), spread["out"]
+        found[names.up] = seen["up"].mean(), spread["up"]
         # the engine leaves a factor of the activation to the weights that follow it
         factor = kernels.output_factor(network.config.hidden_act)
-        found[f"{layer}.output.dense"] = seen["down"].mean() * factor, spread["down"] * factor**2
+        found[names.down] = seen["down"].mean() * factor, spread["down"] * factor**2
     return found

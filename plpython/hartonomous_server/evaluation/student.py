@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hartonomous_server import blas
 from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import engine
-from hartonomous_server.models import dtypes, loading
+from hartonomous_server.models import architecture, dtypes, loading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,12 +108,16 @@ def _inputs(db: Any, tenant: int, model_id: int) -> dict[str, tuple[np.ndarray, 
     from hartonomous_server.evaluation import observed
 
     found = observed.inputs(model.encoder, model.tokenizer.encode_batch(texts), interrupts(db))
-    # the engine adds the bias of values after the attention
+    config = model.encoder.config
+    outs = {layer.value: layer.out for layer in map(config.layer, range(config.num_hidden_layers))}
+    stored = {}
     for name, dtype, shape, data in loading.stream(db, model_id):
-        if name.endswith("attention.self.value.bias"):
-            out = name.replace("self.value.bias", "output.dense")
+        module, _, part = architecture.canonical(config.architecture, name).rpartition(".")
+        if module in outs and part == "bias":  # the engine adds the bias of values after the attention
+            out = outs[module]
             found[out] = found[out][0] + dtypes.to_float32(data, dtype, shape), found[out][1]
-    return found
+        stored[name.rpartition(".")[0]] = module
+    return {name: found[module] for name, module in stored.items() if module in found}
 
 
 def _sample(db: Any, tenant: int) -> tuple[list[str], list[str]]:

@@ -100,7 +100,7 @@ def _nearest(
     """The k artifacts nearest to each question by the first model, among those that both have, and how many."""
     np = blas.numpy()
     check = interrupts(db)
-    asked = _unit(engine.embed(db, models[0], questions).vectors)
+    asked = _unit(engine.embed(db, models[0], questions, role="query").vectors)
     scores = np.full((len(questions), k), -np.inf, np.float32)
     nearest = np.full((len(questions), k), -1, np.int64)
     sql = "select artifact_id, image from hartonomous._vectors_of_both($1, $2, $3)"

@@ -1,4 +1,4 @@
-"""The BERT encoder in numpy, on a chunk of texts laid side by side.
+"""BERT and its relatives in numpy, on a chunk of texts laid side by side.
 
 Activations are (features, tokens): each matrix product is weights x activations with the tokens in the columns, the
 order in which OpenBLAS treats all tokens alike and which is fastest for narrow chunks.
@@ -13,10 +13,11 @@ from hartonomous_server import blas
 from hartonomous_server.inference import kernels
 from hartonomous_server.inference.batching import STEP, WIDTH, Group
 from hartonomous_server.inference.packing import Layer, Norm, Packed, aligned
-from hartonomous_server.models.architecture import BertConfig
+from hartonomous_server.models.encoders import EncoderConfig
 
 blas.numpy()
 import numpy as np  # noqa: E402
+from numpy.lib.stride_tricks import as_strided  # noqa: E402
 
 Array = np.ndarray
 Check = Callable[[], object]
@@ -28,7 +29,7 @@ SCORES_BLOCK = 131072  # attention scores worked on at a time, so that they stay
 class Workspace:
     """Buffers of one thread. Pages of a buffer cost memory only once a chunk that wide has touched them."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         self._rows = {
             "x": config.hidden_size,
             "y": config.hidden_size,
@@ -58,7 +59,7 @@ class Workspace:
 class Bert:
     """The network, given its packed weights."""
 
-    def __init__(self, config: BertConfig, packed: Packed) -> None:
+    def __init__(self, config: EncoderConfig, packed: Packed) -> None:
         self.config = config
         self._packed = packed
         self._activation = kernels.activation(config.hidden_act)
@@ -108,18 +109,34 @@ class Bert:
         query, key, value = (self._by_head(part, group) for part in parts)  # (texts, heads, head size, length)
         output = self._by_head(context, group)
         heads, length = self.config.num_attention_heads, group.length
+        distances = self._distances(length)  # (heads, keys, queries)
         some_heads = max(1, min(heads, SCORES_BLOCK // length**2))
         some_texts = max(1, SCORES_BLOCK // (heads * length**2))
         for text in range(0, len(group.texts), some_texts):
             for head in range(0, heads, some_heads):
                 part = slice(text, text + some_texts), slice(head, head + some_heads)
-                self._attend_heads(query[part], key[part], value[part], output[part], workspace)
+                gains = None if distances is None else distances[part[1]]
+                self._attend_heads(query[part], key[part], value[part], output[part], gains, workspace)
 
-    def _attend_heads(self, query: Array, key: Array, value: Array, output: Array, workspace: Workspace) -> None:
-        """output = value x softmax(key^T x query), all (texts, heads, head size, length)"""
+    def _distances(self, length: int) -> Array | None:
+        """View (heads, keys, queries) of what scores gain by distance."""
+        table = self._packed.distances
+        if not table.size:
+            return None
+        row, step = table.strides
+        none = self.config.positions - 1  # the column of distance 0
+        strides = row, -step, step
+        return as_strided(table[:, none:], (len(table), length, length), strides, writeable=False)
+
+    def _attend_heads(
+        self, query: Array, key: Array, value: Array, output: Array, gains: Array | None, workspace: Workspace
+    ) -> None:
+        """output = value x softmax(key^T x query + gains), all (texts, heads, head size, length)"""
         texts, heads, _, length = query.shape
         scores = workspace.scores(texts, heads, length)  # (texts, heads, keys, queries)
         np.matmul(key.swapaxes(2, 3), query, out=scores[..., :length])
+        if gains is not None:
+            np.add(scores[..., :length], gains, out=scores[..., :length])
         sums = kernels.softmax_parts(scores)  # (texts, heads, 1, queries)
         np.matmul(value, scores[..., :length], out=output)
         np.divide(output, sums[..., :length], out=output)

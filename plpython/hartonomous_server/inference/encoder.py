@@ -10,6 +10,7 @@ from hartonomous_server import blas, errors
 from hartonomous_server.inference import batching, packing
 from hartonomous_server.inference.bert import Bert, Check, Workspace
 from hartonomous_server.models import architecture
+from hartonomous_server.models.encoders import EncoderConfig
 
 blas.numpy()
 import numpy as np  # noqa: E402
@@ -25,14 +26,14 @@ def _nothing() -> None:
 
 
 class Encoder:
-    """A sentence encoder, given a model's configuration files and its packed weights.
+    """A sentence encoder, given its architecture's name, a model's configuration files and its packed weights.
 
     A text's vector is bit-identical whatever texts it came with. packs: whether texts may share a chunk for
     that; None: find out.
     """
 
-    def __init__(self, files: Mapping[str, Any], packed: Any, packs: bool | None = None) -> None:
-        self.config = architecture.BertConfig.parse(files["config"])
+    def __init__(self, name: str, files: Mapping[str, Any], packed: Any, packs: bool | None = None) -> None:
+        self.config = EncoderConfig.parse(name, files["config"])
         self._modes = architecture.pooling_modes(files)
         self._normalizes = architecture.normalizes(files)
         if not self._modes:
@@ -73,7 +74,7 @@ class Encoder:
         return states
 
     def _validate(self, ids: Sequence[Sequence[int]]) -> None:
-        positions, vocabulary = self.config.max_position_embeddings, self.config.vocab_size
+        positions, vocabulary = self.config.positions, self.config.vocab_size
         for text in ids:
             if not 1 <= len(text) <= positions:
                 raise errors.InvalidParameter(f"text has {len(text)} tokens, expected 1 to {positions}")
@@ -86,8 +87,16 @@ class Encoder:
         for group in chunk.groups:
             part = slice(group.start, group.end)
             tokens[part] = [token for text in group.texts for token in ids[text]]
-            positions[part] = np.tile(np.arange(group.length), len(group.texts))
+            positions[part] = self._positions(tokens[part].reshape(-1, group.length)).ravel()
         return self._network.hidden(tokens, positions, chunk.groups, workspace, check)
+
+    def _positions(self, tokens: Array) -> Array:
+        """(texts, length) -> rows of the table of positions"""
+        padding = self.config.padding
+        if padding is None:
+            return np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
+        counted = tokens != padding
+        return counted.cumsum(axis=1) * counted + padding
 
     def _encode_chunk(
         self, chunk: batching.Chunk, ids: Sequence[Sequence[int]], vectors: Array, workspace: Workspace, check: Check

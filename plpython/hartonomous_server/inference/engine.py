@@ -16,7 +16,7 @@ from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import batching, decoder_packing, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models import architecture, decoders, loading, running
+from hartonomous_server.models import architecture, loading, running
 from hartonomous_server.models.decoders import DecoderConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 
@@ -79,16 +79,17 @@ def libraries() -> str:
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
 
 
-def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None) -> Batch:
-    """Embeds texts with a model that can embed."""
+def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None, role: str = "") -> Batch:
+    """Embeds texts with a model that can embed. role: one of architecture.ROLES."""
     started = time.perf_counter()
     state = past.state_hash if past else state_hash(db, model_id)
     model = load(db, model_id, state, past)
     check = interrupts(db)
     ids: list[list[int]] = []
+    prompt = architecture.prompt(model.files, role)
     for start in range(0, len(texts), TEXTS_A_SLICE):
         check()
-        ids += model.tokenizer.encode_batch(texts[start : start + TEXTS_A_SLICE])
+        ids += model.tokenizer.encode_batch([prompt + text for text in texts[start : start + TEXTS_A_SLICE]])
     tokens = sum(map(len, ids))
     count = threads(db) if tokens > 2 * batching.WIDTH else 1
     vectors = model.encoder.encode(ids, check, count)
@@ -128,7 +129,7 @@ class Running:
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self._form.facts["files"], self._form.weights, self._form.facts["tokens_independent"])
+        return Encoder(self._architecture, self.files, self._form.weights, self._form.facts["tokens_independent"])
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -178,7 +179,7 @@ def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Fo
         name, files = row["architecture"], json.loads(row["config"])
         tokenizer = Tokenizer.from_files(json.loads(row["tokenizer"]), files, name)
         found = loading.tensors(db, model_id, as_of)
-        tensors = {decoders.canonical(name, tensor): array for tensor, array in found.items()}
+        tensors = {architecture.canonical(name, tensor): array for tensor, array in found.items()}
         config = architecture.parse(name, files)
         facts = {"architecture": name, "files": files}
         if isinstance(config, DecoderConfig):

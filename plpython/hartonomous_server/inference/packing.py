@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.inference import kernels
-from hartonomous_server.models.architecture import BertConfig
+from hartonomous_server.models.encoders import BUCKETS, EncoderConfig, Names
 
 blas.numpy()
 import numpy as np  # noqa: E402
@@ -47,6 +47,7 @@ class Packed(NamedTuple):
     words: Array  # (vocabulary, hidden)
     positions: Array  # (positions, hidden)
     norm: Norm
+    distances: Array  # (heads, 2 positions - 1) or none: what scores gain by the place of a query less that of its key
     layers: list[Layer]
 
 
@@ -57,26 +58,30 @@ def aligned(size: int) -> Array:
     return room[start : start + size * 4].view(np.float32)
 
 
-def size(config: BertConfig) -> int:
+def size(config: EncoderConfig) -> int:
     """Bytes of the packed form."""
     return _Slots(config, None).used * 4
 
 
-def pack(config: BertConfig, weights: Weights, buffer: Any = None) -> Any:
+def pack(config: EncoderConfig, weights: Weights, buffer: Any = None) -> Any:
     """Writes the packed form of named tensors into ``buffer`` (writable, ``size(config)`` bytes) or a new one."""
     if buffer is None:
         buffer = aligned(size(config) // 4)
     packed = unpack(config, buffer)
-    positions, types = (_tensor(weights, f"embeddings.{kind}_embeddings.weight") for kind in ("position", "token_type"))
     packed.words[...] = _tensor(weights, "embeddings.word_embeddings.weight")
-    np.add(positions, types[0], out=packed.positions)
+    packed.positions[...] = _tensor(weights, "embeddings.position_embeddings.weight")
+    if config.family.types:
+        packed.positions[...] += _tensor(weights, "embeddings.token_type_embeddings.weight")[0]
     _pack_norm(packed.norm, weights, "embeddings.LayerNorm")
+    if config.family.relative:
+        places = range(1 - config.positions, config.positions)
+        packed.distances[...] = _tensor(weights, config.family.relative)[[_bucket(place) for place in places]].T
     for number, layer in enumerate(packed.layers):
-        _pack_layer(config, layer, weights, f"encoder.layer.{number}")
+        _pack_layer(config, layer, weights, config.layer(number))
     return buffer
 
 
-def unpack(config: BertConfig, buffer: Any) -> Packed:
+def unpack(config: EncoderConfig, buffer: Any) -> Packed:
     """Views of the arrays in a packed buffer."""
     return _Slots(config, np.frombuffer(buffer, np.float32)).packed
 
@@ -102,13 +107,14 @@ class Slots:
 
 
 class _Slots(Slots):
-    def __init__(self, config: BertConfig, buffer: Array | None) -> None:
+    def __init__(self, config: EncoderConfig, buffer: Array | None) -> None:
         super().__init__(buffer)
         hidden, inner = config.hidden_size, config.intermediate_size
         self.packed = Packed(
             words=self.place(config.vocab_size, hidden),
             positions=self.place(config.max_position_embeddings, hidden),
             norm=self._norm(hidden),
+            distances=self.place(config.num_attention_heads, 2 * config.positions - 1 if config.family.relative else 0),
             layers=[self._layer(hidden, inner) for _ in range(config.num_hidden_layers)],
         )
         self.finish()
@@ -131,27 +137,38 @@ class _Slots(Slots):
         )
 
 
-def _pack_layer(config: BertConfig, layer: Layer, weights: Weights, name: str) -> None:
+def _pack_layer(config: EncoderConfig, layer: Layer, weights: Weights, names: Names) -> None:
     hidden = config.hidden_size
     scale = 1 / math.sqrt(config.head_size)
-    attention = f"{name}.attention.self"
-    np.multiply(_tensor(weights, f"{attention}.query.weight"), scale, out=layer.qkv[:hidden])
-    layer.qkv[hidden : 2 * hidden] = _tensor(weights, f"{attention}.key.weight")
-    layer.qkv[2 * hidden :] = _tensor(weights, f"{attention}.value.weight")
-    layer.query_bias[:, 0] = _tensor(weights, f"{attention}.query.bias").astype(np.float64) * scale
+    np.multiply(_tensor(weights, f"{names.query}.weight"), scale, out=layer.qkv[:hidden])
+    layer.qkv[hidden : 2 * hidden] = _tensor(weights, f"{names.key}.weight")
+    layer.qkv[2 * hidden :] = _tensor(weights, f"{names.value}.weight")
+    layer.query_bias[:, 0] = _tensor(weights, f"{names.query}.bias").astype(np.float64) * scale
 
-    layer.out[...] = _tensor(weights, f"{name}.attention.output.dense.weight")
-    value_bias = _tensor(weights, f"{attention}.value.bias").astype(np.float64)
-    out_bias = _tensor(weights, f"{name}.attention.output.dense.bias")
+    layer.out[...] = _tensor(weights, f"{names.out}.weight")
+    value_bias = _tensor(weights, f"{names.value}.bias").astype(np.float64)
+    out_bias = _tensor(weights, f"{names.out}.bias")
     layer.out_bias[:, 0] = layer.out.astype(np.float64) @ value_bias + out_bias
-    _pack_norm(layer.attention_norm, weights, f"{name}.attention.output.LayerNorm")
+    _pack_norm(layer.attention_norm, weights, names.attention_norm)
 
-    layer.up[...] = _tensor(weights, f"{name}.intermediate.dense.weight")
-    layer.up_bias[:, 0] = _tensor(weights, f"{name}.intermediate.dense.bias")
+    layer.up[...] = _tensor(weights, f"{names.up}.weight")
+    layer.up_bias[:, 0] = _tensor(weights, f"{names.up}.bias")
     factor = kernels.output_factor(config.hidden_act)
-    np.multiply(_tensor(weights, f"{name}.output.dense.weight"), factor, out=layer.down)
-    layer.down_bias[:, 0] = _tensor(weights, f"{name}.output.dense.bias")
-    _pack_norm(layer.output_norm, weights, f"{name}.output.LayerNorm")
+    np.multiply(_tensor(weights, f"{names.down}.weight"), factor, out=layer.down)
+    layer.down_bias[:, 0] = _tensor(weights, f"{names.down}.bias")
+    _pack_norm(layer.output_norm, weights, names.output_norm)
+
+
+def _bucket(place: int) -> int:
+    """The row for a distance: one for each of the small ones, then in powers of the square root of 2 up to 128."""
+    half = BUCKETS // 2
+    exact, distance = half // 2, abs(place)
+    bucket = distance
+    if distance >= exact:  # (distance / exact) ** steps >= (128 / exact) ** step, in integers: no rounding decides
+        steps = half - exact
+        reached = [distance**steps * exact**step >= 128**step * exact**steps for step in range(1, steps)]
+        bucket = exact + sum(reached)
+    return bucket + (half if place < 0 else 0)
 
 
 def _pack_norm(norm: Norm, weights: Weights, name: str) -> None:

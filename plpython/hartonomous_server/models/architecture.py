@@ -3,60 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.models import configuration, decoders
+from hartonomous_server.models import decoders, encoders
 from hartonomous_server.models.decoders import DecoderConfig
+from hartonomous_server.models.encoders import EncoderConfig
 
 Shape = tuple[int, ...]
 
 FLOAT_DTYPES = ("F32", "F16", "BF16", "F64")
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 POOLINGS = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
-SUPPORTED = ("BertModel", *decoders.SUPPORTED)
-
-_SIZES = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
-
-
-class BertConfig(NamedTuple):
-    """The dimensions of a BERT encoder, checked."""
-
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    vocab_size: int
-    max_position_embeddings: int
-    type_vocab_size: int
-    hidden_act: str
-    layer_norm_eps: float
-
-    @property
-    def head_size(self) -> int:
-        return self.hidden_size // self.num_attention_heads
-
-    @classmethod
-    def parse(cls, config: Mapping[str, Any]) -> BertConfig:
-        """Checks a config.json and takes from it what the encoder needs."""
-        sizes = {key: configuration.size(config, key) for key in _SIZES}
-        hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
-        configuration.multiple("hidden_size", hidden, "num_attention_heads", heads)
-        configuration.layers(config, "num_hidden_layers")
-        configuration.only(config, "position_embedding_type", ("absolute",), "absolute")
-        configuration.only(config, "is_decoder", (False,), False)
-        configuration.only(config, "add_cross_attention", (False,), False)
-        activation = configuration.only(config, "hidden_act", ACTIVATIONS, "gelu")
-        epsilon = configuration.number(config, "layer_norm_eps", 1e-12, 0, 1)
-        return cls(**sizes, hidden_act=activation, layer_norm_eps=epsilon)
+# What a text is embedded as -> names under which models state what to write before it; none: as itself.
+ROLES: dict[str, tuple[str, ...]] = {"": (), "query": ("query",), "document": ("document", "passage", "corpus")}
+SUPPORTED = (*encoders.SUPPORTED, *decoders.SUPPORTED)
 
 
 def facts(architecture: str, files: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,23 +26,32 @@ def facts(architecture: str, files: Mapping[str, Any]) -> dict[str, Any]:
         raise errors.ModelCorrupt(
             'configuration has no key "config"', hint='pass {"config": <config.json>, "pooling": ..., "modules": [...]}'
         )
-    kinds = {"sentence_bert_config": Mapping, "generation_config": Mapping, "pooling": Mapping, "modules": list}
+    kinds = {
+        "sentence_bert_config": Mapping, "config_sentence_transformers": Mapping, "generation_config": Mapping,
+        "pooling": Mapping, "modules": list,
+    }  # fmt: skip
     for key, kind in kinds.items():
         if files.get(key) is not None and not isinstance(files[key], kind):
             raise errors.ModelCorrupt(f"{key} is a {type(files[key]).__name__}, expected the content of its file")
     if architecture in decoders.SUPPORTED:
         return {"kind": "generation", "dimensions": None, "max_tokens": max_tokens(architecture, files)}
     normalizes(files)
-    dimensions = BertConfig.parse(files["config"]).hidden_size * (len(pooling_modes(files)) or 1)
+    for role in ROLES:
+        prompt(files, role)
+    hidden = EncoderConfig.parse(architecture, files["config"]).hidden_size
+    pooled = (files.get("pooling") or {}).get("word_embedding_dimension", hidden)
+    if pooled != hidden:
+        raise errors.ModelCorrupt(f"word_embedding_dimension is {pooled!r}, expected hidden_size {hidden}")
+    dimensions = hidden * (len(pooling_modes(files)) or 1)
     return {"kind": "embedding", "dimensions": dimensions, "max_tokens": max_tokens(architecture, files)}
 
 
-def parse(architecture: str, files: Mapping[str, Any]) -> BertConfig | DecoderConfig:
+def parse(architecture: str, files: Mapping[str, Any]) -> EncoderConfig | DecoderConfig:
     """The dimensions of a model, checked."""
     supported(architecture)
     if architecture in decoders.SUPPORTED:
         return DecoderConfig.parse(architecture, files)
-    return BertConfig.parse(files["config"])
+    return EncoderConfig.parse(architecture, files["config"])
 
 
 def max_tokens(architecture: str, files: Mapping[str, Any]) -> int:
@@ -90,7 +59,7 @@ def max_tokens(architecture: str, files: Mapping[str, Any]) -> int:
     config = parse(architecture, files)
     if isinstance(config, DecoderConfig):
         return config.positions
-    positions = config.max_position_embeddings
+    positions = config.positions
     stated = (files.get("sentence_bert_config") or {}).get("max_seq_length")
     if stated is None:
         return positions
@@ -112,6 +81,20 @@ def pooling_modes(files: Mapping[str, Any]) -> list[str]:
     return [mode for mode in POOLINGS if mode in modes]
 
 
+def prompt(files: Mapping[str, Any], role: str) -> str:
+    """What is written before a text, by config_sentence_transformers: the prompt of its role, else the default one."""
+    stated = files.get("config_sentence_transformers") or {}
+    prompts = stated.get("prompts") or {}
+    if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
+        raise errors.ModelCorrupt(f"prompts is {prompts!r}, expected an object of texts")
+    default = stated.get("default_prompt_name")
+    if default is not None and default not in prompts:
+        raise errors.ModelCorrupt(f"default_prompt_name is {default!r}, expected one of {', '.join(prompts)}")
+    if any(prompts.values()) and (files.get("pooling") or {}).get("include_prompt") is False:
+        raise errors.ArchitectureUnsupported("include_prompt false is not supported, expected prompts that are pooled")
+    return next((prompts[name] for name in (*ROLES[role], default) if name in prompts), "")
+
+
 def normalizes(files: Mapping[str, Any]) -> bool:
     """Whether modules.json ends in a unit-length vector; refuses modules that the engine does not know."""
     modules = [module if isinstance(module, Mapping) else {} for module in files.get("modules") or []]
@@ -124,32 +107,17 @@ def normalizes(files: Mapping[str, Any]) -> bool:
     return "Normalize" in kinds
 
 
-def expected_tensors(config: BertConfig | DecoderConfig) -> tuple[dict[str, Shape], dict[str, Shape]]:
+def canonical(architecture: str, tensor: str) -> str:
+    """A tensor's name as expected_tensors has it."""
+    family = decoders if architecture in decoders.SUPPORTED else encoders
+    return family.canonical(architecture, tensor)
+
+
+def expected_tensors(config: EncoderConfig | DecoderConfig) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """Shape of every tensor that a model must have, and of those that exporters add and no engine reads."""
     if isinstance(config, DecoderConfig):
         return decoders.expected_tensors(config)
-    return _bert_tensors(config)
-
-
-def _bert_tensors(bert: BertConfig) -> tuple[dict[str, Shape], dict[str, Shape]]:
-    hidden, inner = bert.hidden_size, bert.intermediate_size
-    shapes: dict[str, Shape] = {
-        "embeddings.word_embeddings.weight": (bert.vocab_size, hidden),
-        "embeddings.position_embeddings.weight": (bert.max_position_embeddings, hidden),
-        "embeddings.token_type_embeddings.weight": (bert.type_vocab_size, hidden),
-        **_norm("embeddings.LayerNorm", hidden),
-    }
-    for number in range(bert.num_hidden_layers):
-        layer = f"encoder.layer.{number}"
-        for part in ("query", "key", "value"):
-            shapes |= _linear(f"{layer}.attention.self.{part}", hidden, hidden)
-        shapes |= _linear(f"{layer}.attention.output.dense", hidden, hidden)
-        shapes |= _norm(f"{layer}.attention.output.LayerNorm", hidden)
-        shapes |= _linear(f"{layer}.intermediate.dense", inner, hidden)
-        shapes |= _linear(f"{layer}.output.dense", hidden, inner)
-        shapes |= _norm(f"{layer}.output.LayerNorm", hidden)
-    optional = {"embeddings.position_ids": (1, bert.max_position_embeddings)}
-    return shapes, optional | _linear("pooler.dense", hidden, hidden)
+    return encoders.expected_tensors(config)
 
 
 def check_tensors(found: Mapping[str, tuple[str, Shape]], required: Mapping[str, Shape],
@@ -173,14 +141,6 @@ def supported(architecture: str) -> None:
         raise errors.ArchitectureUnsupported(
             f"architecture {architecture} is not supported, expected one of {', '.join(SUPPORTED)}"
         )
-
-
-def _linear(name: str, outputs: int, inputs: int) -> dict[str, Shape]:
-    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
-
-
-def _norm(name: str, size: int) -> dict[str, Shape]:
-    return {f"{name}.weight": (size,), f"{name}.bias": (size,)}
 
 
 def _text(shape: Shape) -> str:

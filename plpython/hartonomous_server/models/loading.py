@@ -12,7 +12,7 @@ from typing import Any
 from hartonomous_server import errors
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.models import architecture, assembly, decoders, dtypes, footprint
+from hartonomous_server.models import architecture, assembly, dtypes, footprint
 from hartonomous_server.models import tokenizer as tokenizers
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small
@@ -30,7 +30,7 @@ def finish(db: Any, model_id: int) -> None:
     files = json.loads(row["config"])
     shapes, digests = hash_tensors(db, model_id)
     name = row["architecture"]
-    found = {decoders.canonical(name, tensor): facts for tensor, facts in shapes.items()}
+    found = {architecture.canonical(name, tensor): facts for tensor, facts in shapes.items()}
     if len(found) < len(shapes):
         raise errors.TensorMismatch("a tensor is there twice, with and without the prefix of its architecture")
     architecture.check_tensors(found, *architecture.expected_tensors(architecture.parse(name, files)))

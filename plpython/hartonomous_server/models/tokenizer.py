@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.models import architecture
+from hartonomous_server.models import architecture, charsmap
 from hartonomous_server.models.decoders import DecoderConfig
 
 # Read by the library at its first batch: a backend must not grow a thread pool.
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-# tokenizer_config.json -> normalizer of tokenizer.json; a stated value wins, as in the reference implementation.
+# tokenizer_config.json -> normalizer of tokenizer.json
 _NORMALIZER_SETTINGS = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -24,6 +24,8 @@ _NORMALIZER_SETTINGS = {
 # Only so many tokens count, so only so much of a text is read: the library keeps some hundred bytes for each character.
 CHARACTERS_A_TOKEN = 16
 MAX_CHARACTERS = 1_000_000  # of a text with hardly any words in it; what stands after them is not read
+
+UNKNOWN = "\U00012000"  # cuneiform, which hardly a vocabulary has
 
 MAX_WORD = 1000  # characters of a word: it is looked up in the square of its length
 
@@ -35,6 +37,8 @@ KNOWN_EXPRESSIONS = (
     _CONTRACTIONS % "{1,3}" + _SPACES,  # Llama 3
     _CONTRACTIONS % "" + _SPACES,  # Qwen 2
 )
+# Of runs of spaces, by which exporters of sentencepiece models write what it does itself.
+KNOWN_REPLACED = (" {2,}",)
 
 _SPECIAL_TOKENS = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token")
 
@@ -169,34 +173,40 @@ def check(tokenizer_files: Mapping[str, Any] | None, name: str, model_files: Map
         raise errors.TokenizerInvalid(f"tokenizer has token id {largest}, expected ids below vocab_size {rows}")
     if not isinstance(config, DecoderConfig) and not tokenizer.encode(""):
         raise errors.TokenizerInvalid("tokenizer gives no token for an empty text, expected its special tokens")
+    try:
+        tokenizer.encode(UNKNOWN)
+    except Exception as error:  # the library raises nothing narrower
+        raise errors.TokenizerInvalid(f"tokenizer has no token for what it does not know: {error}") from error
 
 
 def _refuse_explosive(content: Mapping[str, Any]) -> None:
     """Refuses what lets a short text fill the memory, or keeps the library busy where no cancel reaches it."""
-    for step in ("normalizer", "pre_tokenizer", "decoder"):
-        _refuse_explosive_step(content.get(step))
+    tables = sum(_refuse_explosive_step(content.get(step)) for step in ("normalizer", "pre_tokenizer", "decoder"))
+    if tables > 1:  # each would multiply what the one before it made
+        raise errors.TokenizerInvalid(f"tokenizer has {tables} steps Precompiled, expected at most one")
     model = content.get("model")
     longest = model.get("max_input_chars_per_word") if isinstance(model, Mapping) else None
     if isinstance(longest, int) and longest > MAX_WORD:
         raise errors.TokenizerInvalid(f"max_input_chars_per_word is {longest}, expected at most {MAX_WORD}")
 
 
-def _refuse_explosive_step(step: Any) -> None:
+def _refuse_explosive_step(step: Any) -> int:
+    """How many tables of replacements a step has."""
     if isinstance(step, list):
-        for part in step:
-            _refuse_explosive_step(part)
+        return sum(map(_refuse_explosive_step, step))
     if not isinstance(step, Mapping):
-        return
+        return 0
     kind, pattern = step.get("type"), step.get("pattern")
     text = pattern.get("String", "") if isinstance(pattern, Mapping) else ""
     expression = pattern.get("Regex") if isinstance(pattern, Mapping) else None
-    known = expression is None or kind == "Split" and expression in KNOWN_EXPRESSIONS
-    if kind == "Precompiled" or not known:
-        raise errors.TokenizerInvalid(f"tokenizer step {kind} has a table or an expression of its own: not supported")
-    if kind == "Replace" and len(str(step.get("content"))) > len(str(text)):
+    known = {"Split": KNOWN_EXPRESSIONS, "Replace": KNOWN_REPLACED}.get(str(kind), ())
+    if expression is not None and expression not in known:
+        raise errors.TokenizerInvalid(f"tokenizer step {kind} has an expression of its own: not supported")
+    if kind == "Replace" and len(str(step.get("content"))) > len("  " if expression else str(text)):
         raise errors.TokenizerInvalid("tokenizer step Replace makes texts longer, expected one that does not")
-    for part in step.values():
-        _refuse_explosive_step(part)
+    if kind == "Precompiled":
+        charsmap.check(step.get("precompiled_charsmap"))
+    return (kind == "Precompiled") + sum(map(_refuse_explosive_step, step.values()))
 
 
 def _build(content: Mapping[str, Any]) -> Any:
@@ -210,6 +220,10 @@ def _build(content: Mapping[str, Any]) -> Any:
 
 
 def _with_settings(content: dict[str, Any], tokenizer_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The file, with what its configuration states otherwise: a stated value wins, as in the reference."""
+    cutter = content.get("pre_tokenizer") or {}
+    if cutter.get("type") == "ByteLevel" and "add_prefix_space" in tokenizer_config:
+        content = content | {"pre_tokenizer": cutter | {"add_prefix_space": tokenizer_config["add_prefix_space"]}}
     normalizer = content.get("normalizer") or {}
     if normalizer.get("type") != "BertNormalizer":
         return content

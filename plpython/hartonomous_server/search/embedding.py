@@ -20,7 +20,7 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
                      " order by artifact_id", ("int", tenant), ("bigint", model_id), ("bigint[]", list(artifact_ids)))
     if not rows:
         return 0
-    batch = engine.embed(db, model_id, [row["input"] for row in rows])
+    batch = engine.embed(db, model_id, [row["input"] for row in rows], role="document")
     request = batch.record(db, tenant, "embed_artifacts")
     places = _places(batch.vectors, batch.state_hash)
     return query(
