@@ -27,28 +27,21 @@ _SIZES = (
 class Names(NamedTuple):
     """Names of a layer's modules."""
 
-    query: str
-    key: str
-    value: str
-    out: str
-    attention_norm: str
-    up: str
-    down: str
-    output_norm: str
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    out: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    up: str = "intermediate.dense"
+    down: str = "output.dense"
+    output_norm: str = "output.LayerNorm"
 
 
 class Family(NamedTuple):
     """How an architecture differs from BERT: by names, and by two things that it computes."""
 
     layers: str = "encoder.layer"
-    names: Names = Names(
-        *(f"attention.self.{part}" for part in ("query", "key", "value")),
-        out="attention.output.dense",
-        attention_norm="attention.output.LayerNorm",
-        up="intermediate.dense",
-        down="output.dense",
-        output_norm="output.LayerNorm",
-    )
+    names: Names = Names()
     keys: Mapping[str, str] = {}  # of config.json, where they are not BERT's
     prefix: str = ""  # of tensors that were saved with a head
     types: bool = True  # tokens have types
@@ -60,16 +53,15 @@ class Family(NamedTuple):
 _ROBERTA = Family(prefix="roberta.", padding=1, padding_key="pad_token_id")
 _MPNET = Family(
     names=Names(
-        *(f"attention.attn.{part}" for part in "qkvo"),
-        "attention.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm",
+        "attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", "attention.LayerNorm",
     ),
     prefix="mpnet.", types=False, padding=1, relative="encoder.relative_attention_bias.weight",
 )  # fmt: skip
 _DISTILBERT = Family(
     layers="transformer.layer",
     names=Names(
-        *(f"attention.{part}_lin" for part in ("q", "k", "v", "out")),
-        "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm",
+        "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm",
+        "ffn.lin1", "ffn.lin2", "output_layer_norm",
     ),
     keys={"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads",
           "intermediate_size": "hidden_dim", "hidden_act": "activation"},
@@ -189,7 +181,7 @@ def expected_tensors(config: EncoderConfig) -> tuple[dict[str, Shape], dict[str,
             shapes |= _linear(name, hidden, hidden)
         shapes |= _linear(layer.up, inner, hidden) | _linear(layer.down, hidden, inner)
         shapes |= _norm(layer.attention_norm, hidden) | _norm(layer.output_norm, hidden)
-    optional = {"embeddings.position_ids": (1, config.max_position_embeddings)}
+    optional: dict[str, Shape] = {"embeddings.position_ids": (1, config.max_position_embeddings)}
     optional |= _linear("pooler.dense", hidden, hidden)
     if config.architecture.endswith(MASKED):
         optional |= _linear("lm_head.dense", hidden, hidden) | _norm("lm_head.layer_norm", hidden)
