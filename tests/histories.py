@@ -117,8 +117,9 @@ class Histories:
         kind = chance.choice(["update", "update", "all", "delete", "insert", "upsert"])
         self.done[kind] += 1
         table, row = "hartonomous.tensor_atom_coefficient", "where model_tensor_id = %s and ordinal = %s"
-        new = (f"insert into {table} (tenant_id, model_tensor_id, tensor_atom_id, start, byte_length, coefficient, ordinal,"
-               " rank) values (1, %s, %s, 0, 4, %s, %s, %s) on conflict (model_tensor_id, ordinal, start)")
+        columns = "tenant_id, model_tensor_id, tensor_atom_id, start, byte_length, coefficient, ordinal, rank"
+        new = (f"insert into {table} ({columns}) values (1, %s, %s, 0, 4, %s, %s, %s)"
+               " on conflict (model_tensor_id, ordinal, start)")
         values = [tensor, self._atom, value, ordinal, min(ordinal, 1)]
         if kind == "update":
             session.execute(f"update {table} set coefficient = %s {row}", [value, tensor, ordinal])
