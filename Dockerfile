@@ -85,6 +85,8 @@ RUN mkdir -p /tmp/samples /usr/local/share/hartonomous/samples && cd /tmp/sample
       -exec cp {} /usr/local/share/hartonomous/samples/ \; \
  && gunzip /usr/local/share/hartonomous/samples/*.gz \
  && rm -rf /tmp/samples /var/lib/apt/lists/*
+# What system versioning is measured beside.
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-17-periods && rm -rf /var/lib/apt/lists/*
 COPY --from=trained /usr/local/share/hartonomous/decoder /usr/local/share/hartonomous/decoder
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ SETTINGS = {
     "listen_addresses": "''", "fsync": "off", "track_commit_timestamp": "on", "max_connections": "50",
     "shared_buffers": "64MB", "restart_after_crash": "on",
 }  # fmt: skip
+
+
+USER = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}  # root may not run a server
 
 
 class Server:
@@ -67,6 +72,8 @@ class OwnServer(Server):
         self._folder = folder
         self._data = folder / "data"
         self._binaries = binaries
+        if USER:
+            shutil.chown(folder, **USER)
         self._run(
             "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
         )
@@ -87,7 +94,8 @@ class OwnServer(Server):
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(BINARIES / program), *map(str, arguments)]
-        subprocess.run(command, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL, **USER}
+        subprocess.run(command, check=True, env=ENVIRONMENT, **quiet)
 
 
 @contextmanager

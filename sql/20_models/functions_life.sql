@@ -78,7 +78,8 @@ set search_path = pg_catalog, pg_temp
 begin atomic
     update hartonomous.model_tensor as t set content_hash = h.content_hash
     from unnest(_model_hashes.names, _model_hashes.hashes) as h (name, content_hash)
-    where t.model_id = _model_hashes.model_id and t.name = h.name;
+    where t.model_id = _model_hashes.model_id and t.name = h.name
+      and t.content_hash is distinct from h.content_hash;  -- what does not change leaves no history
     update hartonomous.model as m set state_hash = _model_hashes.state_hash where m.model_id = _model_hashes.model_id;
 end;
 comment on function hartonomous._model_hashes(bigint, text[], bytea[], bytea) is 'Records the hashes of a model''s tensors and of its state.';

@@ -99,11 +99,8 @@ comment on function hartonomous._model_route(int, text, text, text) is
 
 create or replace function hartonomous._visible_at(sys_begin bigint, sys_end bigint, at timestamptz) returns boolean
 language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-begin atomic
-    select hartonomous._commit_time(_visible_at.sys_begin) <= _visible_at.at
-           and (_visible_at.sys_end is null or coalesce(hartonomous._commit_time(_visible_at.sys_end), 'infinity') > _visible_at.at);
-end;
+return hartonomous._commit_time(_visible_at.sys_begin) <= _visible_at.at
+       and (_visible_at.sys_end is null or coalesce(hartonomous._commit_time(_visible_at.sys_end), 'infinity') > _visible_at.at);
 comment on function hartonomous._visible_at(bigint, bigint, timestamptz) is
 'Whether a version with these stamps (sys_end NULL: the current one) was committed at a time.';
 
