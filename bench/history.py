@@ -26,7 +26,8 @@ from cluster import OwnServer
 ROWS, ROUNDS = 50_000, 5
 # The table of a model's parts, with its keys and the indexes that the installation gives it and its history.
 PARTS = """create table {0} (
-    coefficient_id bigint primary key, tenant_id int not null, model_tensor_id bigint not null, tensor_atom_id bigint not null,
+    coefficient_id bigint primary key, tenant_id int not null, model_tensor_id bigint not null,
+    tensor_atom_id bigint not null,
     start bigint not null check (start >= 0), byte_length int not null, value real not null default 1,
     ordinal int not null default 0 check (ordinal >= 0), rank int not null default 0 check (rank >= 0),
     unique (model_tensor_id, ordinal, start), check ((ordinal = 0) = (rank = 0)));

@@ -214,3 +214,18 @@ def test_a_batch_of_threads_can_be_cancelled(own_server, running, tmp_path):
         client.query("set statement_timeout = 0")
         assert client.embed_many(texts[:2], "wide").shape == (2, 32)
         client.model_drop("wide")
+
+
+def test_memory_is_bounded_by_a_setting(client, tmp_path):
+    """Of wide layers; threads work side by side as far as it allows."""
+    models.ingest(client, tiny_model.write(tmp_path / "wide", inner=20_000), "wide")
+    texts = [TEXT] * 500
+    client.query("set hartonomous.inference_memory = '33MB'")
+    with pytest.raises(errors.MemoryExceeded, match=r"of 8 tokens takes 408\d\d kB, expected at most the 33792 kB"):
+        client.embed(TEXT, "wide")
+    found = []
+    for memory in ("42MB", "90MB"):
+        client.query("select set_config('hartonomous.inference_memory', %s, false)", [memory])
+        found.append(client.embed_many(texts, "wide"))
+    used = "select threads from hartonomous.inference_request order by created_at desc limit 2"
+    assert np.array_equal(*found) and {threads for (threads,) in client.query(used).fetchall()} == {1, 2}

@@ -8,7 +8,7 @@ from typing import Any
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts
 from hartonomous_server.evaluation import comparison
-from hartonomous_server.inference import continuation, engine, generation
+from hartonomous_server.inference import continuation, engine, generation, limits
 from hartonomous_server.inference.decoder import CHUNK, cache_bytes
 from hartonomous_server.models.decoders import DecoderConfig
 from hartonomous_server.models.tokenizer import MAX_CHARACTERS
@@ -19,7 +19,7 @@ def measure(db: Any, model_id: int, texts: Sequence[str]) -> dict[str, compariso
     np = blas.numpy()
     model = engine.load(db, model_id, engine.state_hash(db, model_id))
     config, check = model.decoder.config, interrupts(db)
-    _check_memory(config, generation.memory(db))
+    _check_memory(config, limits.memory(db))
     losses, counts, size = np.zeros((3, len(texts)))
     for at, text in enumerate(texts):
         check()
@@ -53,6 +53,6 @@ def _check_memory(config: DecoderConfig, most: int) -> None:
     if needed > most:
         raise errors.MemoryExceeded(
             f"{config.positions} tokens take {needed >> 10} kB, expected at most the {most >> 10} kB"
-            f" of {continuation.MEMORY}",
-            hint=f"raise {continuation.MEMORY}",
+            f" of {limits.MEMORY}",
+            hint=f"raise {limits.MEMORY}",
         )

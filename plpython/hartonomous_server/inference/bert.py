@@ -40,6 +40,12 @@ class Workspace:
         self._scores = np.zeros(0, np.float32)
         self.scratch = aligned(2 * kernels.BLOCK)
 
+    @staticmethod
+    def bytes_of(config: EncoderConfig, length: int) -> int:
+        """What a chunk with a text of so many tokens takes."""
+        wide, score = max(length, WIDTH), -(-length // LINE) * LINE * length
+        return 4 * ((5 * config.hidden_size + config.intermediate_size) * wide + max(score, SCORES_BLOCK))
+
     def array(self, name: str, width: int) -> Array:
         """(features, width), contents undefined."""
         size = self._rows[name] * width

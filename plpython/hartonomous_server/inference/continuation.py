@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from hartonomous_server import errors
 from hartonomous_server.inference.decoder import Cache, Check, Decoder, cache_bytes
+from hartonomous_server.inference.limits import MEMORY
 from hartonomous_server.inference.pieces import Pieces
 from hartonomous_server.inference.sampling import Options, Sampler
 from hartonomous_server.models.decoders import DecoderConfig
 
-MEMORY = "hartonomous.inference_memory"  # the setting
 SIDE_BY_SIDE = 16  # texts
 CHECK_SECONDS = 0.05  # a check costs as much as a small layer
 

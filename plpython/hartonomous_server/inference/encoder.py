@@ -46,6 +46,10 @@ class Encoder:
         self._workspaces = [Workspace(self.config)]
         self.packs = self._network.tokens_independent() if packs is None else packs
 
+    def bytes_of(self, length: int) -> int:
+        """What a thread takes for a text of so many tokens."""
+        return Workspace.bytes_of(self.config, length)
+
     def encode(self, ids: Sequence[Sequence[int]], check: Check = _nothing, threads: int = 1) -> Array:
         """Vectors (texts, dimensions) of texts given as token ids; ``check`` is called often, by the calling thread."""
         self._validate(ids)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.inference import batching, decoder_packing, packing
+from hartonomous_server.inference import batching, decoder_packing, limits, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
 from hartonomous_server.models import architecture, loading, running
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # Keyed by the hash of the state, which callers reach only through a model they may read; the last few stay loaded.
 KEPT = 2
 TEXTS_A_SLICE = 64
-THREADS = 2  # as many as a query of PostgreSQL takes for itself and its workers on a small machine
 _running: dict[bytes, Running] = {}
 
 
@@ -91,19 +90,12 @@ def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None
         check()
         ids += model.tokenizer.encode_batch([prompt + text for text in texts[start : start + TEXTS_A_SLICE]])
     tokens = sum(map(len, ids))
-    count = threads(db) if tokens > 2 * batching.WIDTH else 1
+    count = limits.threads(db) if tokens > 2 * batching.WIDTH else 1
+    needed = model.encoder.bytes_of(max(map(len, ids), default=1))
+    if count * needed > limits.SMALL:
+        count = min(count, limits.fitting(db, needed, f"a text of {max(map(len, ids))} tokens takes"))
     vectors = model.encoder.encode(ids, check, count)
     return Batch(model_id, state, texts, tokens, vectors, count, time.perf_counter() - started)
-
-
-def threads(db: Any) -> int:
-    """Threads that may work for a batch: the setting hartonomous.inference_threads, at most one for each processor."""
-    stated = query(db, "select current_setting('hartonomous.inference_threads', true) as threads")[0]["threads"]
-    if not stated:
-        stated = str(THREADS)
-    if not stated.isdecimal() or int(stated) < 1:
-        raise errors.InvalidParameter(f'hartonomous.inference_threads is "{stated}", expected a number of 1 or more')
-    return min(int(stated), len(os.sched_getaffinity(0)))
 
 
 def tokenizer(db: Any, model_id: int) -> Tokenizer:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hartonomous_server import blas
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.inference import continuation, engine
+from hartonomous_server.inference import continuation, engine, limits
 from hartonomous_server.inference.continuation import Piece
 from hartonomous_server.inference.engine import Past
 from hartonomous_server.inference.sampling import Options
@@ -64,8 +64,9 @@ class _Run:
         self.texts = [""] * len(prompts)
 
     def pieces(self) -> Iterator[Piece]:
+        memory = limits.memory(self._db)
         pieces = continuation.continued(
-            self._model.decoder, self._model.tokenizer.decode, self._ids, self._options, memory(self._db), self._check
+            self._model.decoder, self._model.tokenizer.decode, self._ids, self._options, memory, self._check
         )
         return map(self._noted, pieces)
 
@@ -96,14 +97,6 @@ class _Run:
 
     def _parameters(self) -> str:
         return json.dumps({**self._options._asdict(), "finish": self._finished})
-
-
-def memory(db: Any) -> int:
-    """Bytes that texts may take while they are read and continued, together."""
-    return query(
-        db, "select pg_size_bytes(coalesce(nullif(current_setting($1, true), ''), '512MB')) as bytes",
-        ("text", continuation.MEMORY),
-    )[0]["bytes"]  # fmt: skip
 
 
 def _hash(texts: Sequence[str]) -> bytes:
