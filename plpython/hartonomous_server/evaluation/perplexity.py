@@ -8,7 +8,7 @@ from typing import Any
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts
 from hartonomous_server.evaluation import comparison
-from hartonomous_server.inference import continuation, engine, generation, limits
+from hartonomous_server.inference import engine, limits
 from hartonomous_server.inference.decoder import CHUNK, cache_bytes
 from hartonomous_server.models.decoders import DecoderConfig
 from hartonomous_server.models.tokenizer import MAX_CHARACTERS

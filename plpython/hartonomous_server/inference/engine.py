@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from functools import cached_property
