@@ -15,7 +15,18 @@ from pathlib import Path
 
 from hartonomous import uploads
 from hartonomous.client import Client
-from hartonomous.errors import ContentMalformed, Error, InvalidContent, InvalidParameter, MetadataInvalid
+from hartonomous.errors import (
+    ConnectionFailed,
+    Error,
+    ExtensionMissing,
+    InvalidContent,
+    InvalidParameter,
+    NotAuthenticated,
+    NoTenant,
+    NotPermitted,
+    RateLimited,
+    VersionMismatch,
+)
 from hartonomous.progress import Progress, silent
 from hartonomous.rooms.atoms import Json
 
@@ -23,6 +34,7 @@ DOCUMENT_FORMATS = {
     ".html": "html", ".htm": "html", ".xhtml": "html", ".md": "markdown", ".markdown": "markdown", ".txt": "text",
 }  # fmt: skip
 FORMATS = ("auto", "html", "markdown", "text", "binary")
+CALLERS = (ConnectionFailed, ExtensionMissing, VersionMismatch, NoTenant, NotAuthenticated, NotPermitted, RateLimited)
 GROUP = 50  # files between two looks at what the server had
 LARGE = 16 << 20  # bytes above which a file is sent in parts
 
@@ -67,7 +79,8 @@ def ingest(
     """Ingests files, and folders with all below them, one transaction a file; large ones go in parts.
 
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
-    stored does not stop the others, and the ingestion log says why. progress counts bytes.
+    stored does not stop the others, and the ingestion log says why; what would stop each of them, such as a connection
+    that is lost or a right that is missing, is raised. progress counts bytes.
     """
     files = find(paths, format, uri_prefix, exclude)
     result = Ingest()
@@ -156,7 +169,9 @@ def _ingest_one(
     started = time.monotonic()
     try:
         artifact_id = _retried(partial(_ingest_file, client, file, modality, metadata, progress))
-    except (InvalidContent, ContentMalformed, InvalidParameter, MetadataInvalid, OSError) as error:
+    except CALLERS:
+        raise
+    except (Error, OSError) as error:
         result.failed.append((file.source_uri, str(error)))
         with suppress(Error):  # the row of a call that failed went with its transaction
             client.ingestion_log_error(file.source_uri, str(error), timedelta(seconds=time.monotonic() - started))

@@ -19,6 +19,23 @@ $$;
 comment on function hartonomous._artifact_root(int, bigint) is
 'Root atom, owner and modality of a live artifact of the tenant or of tenant 0; ZH010 otherwise, the same for another tenant''s id as for a missing one.';
 
+create or replace function hartonomous._artifacts_own(tenant_id int, artifact_ids bigint[], hint text) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    foreign_id bigint;
+begin
+    select i.id into foreign_id from unnest(_artifacts_own.artifact_ids) as i (id)
+    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = _artifacts_own.tenant_id)
+    limit 1;
+    if found then
+        raise exception 'no artifact %', coalesce(foreign_id::text, 'NULL') using errcode = 'ZH010', hint = _artifacts_own.hint;
+    end if;
+end
+$$;
+comment on function hartonomous._artifacts_own(int, bigint[], text) is 'ZH010 with the hint unless all artifacts, live or deleted, are the tenant''s own.';
+
 create or replace function hartonomous._field_check(bytes bigint) returns void
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp as $$

@@ -89,9 +89,9 @@ begin
 
     select coalesce(array_agg(ord order by ord), '{}'::int[]) into taken
     from unnest(rest) as ord
-    cross join lateral (select x.content_hash from hartonomous.atom as x
+    cross join lateral (select x.tenant_id, x.content_hash from hartonomous.atom as x
                         where (x.h_xy, x.h_yz, x.h_zm) = (_atom_put.h_xy[ord], _atom_put.h_yz[ord], _atom_put.h_zm[ord]) limit 1) as a
-    where a.content_hash <> substr(_atom_put.hashes, 32 * ord - 31, 32);
+    where a.content_hash <> substr(_atom_put.hashes, 32 * ord - 31, 32) or a.tenant_id <> _atom_put.tenant_id;
     if taken <> '{}' then
         rest := array(select ord from (select unnest(rest) except select unnest(taken)) as r (ord) order by ord);
     end if;
@@ -99,11 +99,11 @@ begin
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
     select _atom_put.tenant_id, array_agg(_atom_put.h_xy[r.ord]), array_agg(_atom_put.h_yz[r.ord]), array_agg(_atom_put.h_zm[r.ord]),
            array_agg(_atom_put.refs[r.ord])
-    from unnest(rest) with ordinality as r (ord, n) group by r.n / 64;
+    from unnest(rest) with ordinality as r (ord, n) group by (r.n - 1) / 64;
 end
 $$;
 comment on function hartonomous._atom_put(int, smallint, bytea, bigint[], bigint[], bigint[], bytea[], bytea, int[], boolean[], text[], int[]) is
-'Stores atoms, different ones in the order of their keys, and counts refs references to each. made: the positions (from 1) of those that were new; taken: of those at whose places other content lies, to which nothing was done. hashes: 32 bytes each; geoms: EWKB; data: leaves as they are and packed blocks, one after another, each up to its stop; ends (bigint[] as text) of composites, which have no data. None of them is collected before the transaction ends.';
+'Stores atoms, different ones in the order of their keys, and counts refs references to each. made: the positions (from 1) of those that were new; taken: of those at whose places other content lies, or another tenant''s, to which nothing was done. hashes: 32 bytes each; geoms: EWKB; data: leaves as they are and packed blocks, one after another, each up to its stop; ends (bigint[] as text) of composites, which have no data. None of them is collected before the transaction ends.';
 
 create or replace function hartonomous._atom_name_anew(h_xy bigint[], h_yz bigint[], h_zm bigint[], geoms bytea[]) returns void
 language sql volatile parallel unsafe

@@ -41,7 +41,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -75,7 +75,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
-'Stores content and returns its artifact id; the same bytes for the same tenant give the same id. Errors: see ingest_many.';
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. Errors: see ingest_many.';
 
 create or replace function hartonomous._ingest(
     tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint
@@ -170,7 +170,7 @@ begin
     end if;
 
     return query
-    select i.ord, a.artifact_id, a.artifact_id = any (made)
+    select i.ord, a.artifact_id, a.artifact_id in (select unnest(made))  -- hashed, which = any is not
     from unnest(_artifact_put.hashes) with ordinality as i (content_hash, ord)
     cross join lateral (  -- one by one: a plan made while the table is empty would join without the hash
         select x.artifact_id from hartonomous.artifact as x
@@ -278,7 +278,7 @@ begin
     ), kept as (
         insert into hartonomous.artifact_source_removed select r.* from removed as r returning artifact_id
     )
-    select array_agg(distinct k.artifact_id) into gone from kept as k where k.artifact_id <> all (_document_retire.artifact_ids);
+    select array_agg(distinct k.artifact_id) into gone from kept as k where k.artifact_id not in (select unnest(_document_retire.artifact_ids));
 
     -- lock first, judge after; what another transaction holds by _artifact_put is being taken up by it and stays
     select array_agg(l.artifact_id) into gone

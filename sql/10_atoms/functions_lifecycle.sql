@@ -133,10 +133,11 @@ begin
     from counted as c full join stored as s using (h_xy, h_yz, h_zm)
     where coalesce(c.n, 0) <> coalesce(s.n, 0) or (c.n > 0 and s.present is not true);
     return query select d.h_xy, d.h_yz, d.h_zm, d.fault from hartonomous._atom_damage(batch) as d;
+    return query select m.h_xy, m.h_yz, m.h_zm, m.fault from hartonomous._artifact_mistakes(batch) as m;
 end
 $$;
 comment on function hartonomous.atom_verify(int) is
-'Reads all atoms of all tenants, batch at a time, hashes their bytes again and counts their references: a row for each atom that is missing, miscounted, or whose bytes, place or children are not what they were. No row: all is well. Error: 22023 batch.';
+'Reads all atoms of all tenants, batch at a time, hashes their bytes again and counts their references: a row for each atom that is missing, miscounted, or whose bytes, place or children are not what they were, and for each artifact that says other things of its root. No row: all is well. Error: 22023 batch.';
 
 create or replace function hartonomous._atom_damage(batch int)
 returns table (h_xy bigint, h_yz bigint, h_zm bigint, fault text)
@@ -161,3 +162,34 @@ begin atomic
     limit _atom_page.batch;
 end;
 comment on function hartonomous._atom_page(bigint, bigint, bigint, int) is 'The atoms that follow a key, in the order of their keys.';
+
+create or replace function hartonomous._artifact_mistakes(batch int)
+returns table (h_xy bigint, h_yz bigint, h_zm bigint, fault text)
+language plpython3u stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+@boot@
+from hartonomous_server.atoms import verify
+return verify.mistakes(plpy, batch)
+$$;
+comment on function hartonomous._artifact_mistakes(int) is 'Root atoms of which artifacts say what is not so, and what.';
+
+create or replace function hartonomous._artifact_page(tenant_id int, artifact_id bigint, batch int)
+returns table (tenant_id int, artifact_id bigint, h_xy bigint, h_yz bigint, h_zm bigint, wrong text[], content_length bigint, found_length bigint, block bytea)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select a.tenant_id, a.artifact_id, a.h_xy, a.h_yz, a.h_zm,
+           array_remove(array[case when r.tenant_id <> a.tenant_id then 'tenant' end,
+                              case when r.modality <> a.modality then 'modality' end,
+                              case when r.content_hash <> a.content_hash then 'SHA-256' end,
+                              case when least(a.x, a.y) < 0 or hartonomous.hilbert_encode(greatest(a.x, 0), greatest(a.y, 0)) <> a.h_xy then 'point' end],
+                        null),
+           a.content_length, coalesce(octet_length(r.value), r.ends[cardinality(r.ends)]), r.block
+    from (select * from hartonomous.artifact as a
+          where (a.tenant_id, a.artifact_id) > (_artifact_page.tenant_id, _artifact_page.artifact_id)
+          order by a.tenant_id, a.artifact_id limit _artifact_page.batch) as a
+    left join lateral (select * from hartonomous.atom as r where (r.h_xy, r.h_yz, r.h_zm) = (a.h_xy, a.h_yz, a.h_zm) limit 1) as r on true
+    order by a.tenant_id, a.artifact_id;
+end;
+comment on function hartonomous._artifact_page(int, bigint, int) is
+'Of the artifacts that follow one: what they say wrongly of their root atoms, but for the length, which a block''s bytes tell; nothing of one that is missing.';

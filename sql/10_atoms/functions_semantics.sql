@@ -37,15 +37,9 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('semantics', cardinality(artifact_ids));
-    foreign_id bigint;
 begin
-    select i.id into foreign_id from unnest(artifact_ids) as i (id)
-    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = tenant)
-    limit 1;
-    if found then
-        raise exception 'no artifact %', coalesce(foreign_id::text, 'NULL') using errcode = 'ZH010',
-            hint = 'semantics_extract takes artifacts of your own tenant; hartonomous.semantics_pending lists them';
-    end if;
+    perform hartonomous._artifacts_own(tenant, artifact_ids,
+        'semantics_extract takes artifacts of your own tenant; hartonomous.semantics_pending lists them');
     return hartonomous._semantics_extract(tenant, artifact_ids);
 end
 $$;

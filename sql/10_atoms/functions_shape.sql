@@ -141,6 +141,26 @@ $$;
 comment on function hartonomous._image_pixels(bigint, bigint, bigint, bigint, double precision[]) is
 'Pixels of the image at a place: left, top and width of the rectangle, number of channels, and a MULTIPOINT ZM of the channels as EWKB, row by row.';
 
+create or replace function hartonomous._seconds_check(from_time double precision, to_time double precision) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if 'NaN' in (from_time, to_time) then
+        raise exception 'time is NaN, expected seconds' using errcode = '22023';
+    end if;
+end
+$$;
+comment on function hartonomous._seconds_check(double precision, double precision) is '22023 for a time that is NaN.';
+
+create or replace function hartonomous._sample_points(samples bytea)
+returns table (at_time double precision, value double precision, geom @extschema:postgis@.geometry)
+language sql immutable parallel safe
+begin atomic
+    select @extschema:postgis@.st_x(d.geom), @extschema:postgis@.st_y(d.geom), d.geom
+    from @extschema:postgis@.st_dumppoints(@extschema:postgis@.st_geomfromewkb(_sample_points.samples)) as d;
+end;
+comment on function hartonomous._sample_points(bytea) is 'Points of a MULTIPOINT M (time, value) in EWKB; inlined.';
+
 create or replace function hartonomous.audio_samples(
     artifact_id bigint, from_time double precision default 0, to_time double precision default null)
 returns table (channel int, at_time double precision, amplitude double precision, geom @extschema:postgis@.geometry)
@@ -152,14 +172,13 @@ declare
 begin
     if artifact_id is null or from_time is null then
         return;
-    elsif 'NaN' in (from_time, to_time) then
-        raise exception 'time is NaN, expected seconds' using errcode = '22023';
     end if;
+    perform hartonomous._seconds_check(from_time, to_time);
     root := hartonomous._shape_root(artifact_id, 'audio');
     return query
-    select s.channel, @extschema:postgis@.st_x(d.geom), @extschema:postgis@.st_y(d.geom), d.geom
+    select s.channel, p.at_time, p.value, p.geom
     from hartonomous._audio_samples(root.h_xy, root.h_yz, root.h_zm, root.content_length, from_time, to_time) as s
-    cross join lateral @extschema:postgis@.st_dumppoints(@extschema:postgis@.st_geomfromewkb(s.samples)) as d;
+    cross join lateral hartonomous._sample_points(s.samples) as p;
 end
 $$;
 comment on function hartonomous.audio_samples(bigint, double precision, double precision) is
@@ -188,14 +207,13 @@ declare
 begin
     if artifact_id is null then
         return;
-    elsif 'NaN' in (from_time, to_time) then
-        raise exception 'time is NaN, expected seconds' using errcode = '22023';
     end if;
+    perform hartonomous._seconds_check(from_time, to_time);
     root := hartonomous._shape_root(artifact_id, 'sensor');
     return query
-    select s.series, @extschema:postgis@.st_x(d.geom), @extschema:postgis@.st_y(d.geom), d.geom
+    select s.series, p.at_time, p.value, p.geom
     from hartonomous._sensor_samples(root.h_xy, root.h_yz, root.h_zm, root.content_length, of_series, from_time, to_time) as s
-    cross join lateral @extschema:postgis@.st_dumppoints(@extschema:postgis@.st_geomfromewkb(s.samples)) as d;
+    cross join lateral hartonomous._sample_points(s.samples) as p;
 end
 $$;
 comment on function hartonomous.sensor_samples(bigint, text, double precision, double precision) is

@@ -169,14 +169,14 @@ language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 begin atomic
     select coalesce(string_agg(substr(p.data, (greatest(c.start, p.start) - p.start)::int + 1,
-                                      (least(c.stop, p.start + p.length) - greatest(c.start, p.start))::int), ''::bytea), ''::bytea)
+                                      (least(c.stop, p.start + p.length) - greatest(c.start, p.start))::int),
+                               ''::bytea order by c.ord, p.start), ''::bytea)
     from unnest(_upload_pieces.starts, _upload_pieces.stops) with ordinality as c (start, stop, ord)
     cross join lateral (
         select u.start, u.length, u.data from hartonomous.upload_part as u
         where u.upload_id = _upload_pieces.upload_id and u.start < c.stop
           and u.start >= (select max(b.start) from hartonomous.upload_part as b
                           where b.upload_id = _upload_pieces.upload_id and b.start <= c.start)
-        order by u.start
     ) as p;
 end;
 comment on function hartonomous._upload_pieces(bigint, bigint[], bigint[]) is

@@ -119,6 +119,22 @@ def test_what_lay_elsewhere_stays_when_the_first_goes(client, pair):
     well(client)
 
 
+def test_what_another_tenant_has_at_the_place_is_not_shared(client):
+    """However it came there: whose bytes are equal are two."""
+    other, place = client.tenant_create("at the same place"), first_place(LEAVES[0])
+    client.query(
+        "insert into hartonomous.atom (h_xy, h_yz, h_zm, tenant_id, modality, content_hash, geom, value)"
+        " values (%s, %s, %s, %s, 1, sha256(%s), 'GEOMETRYCOLLECTION ZM (POINT ZM (0 0 0 0))', %s)",
+        [*place, other, LEAVES[0], LEAVES[0]],
+    )
+    artifact = client.ingest(LEAVES[0], "text")
+    assert client.content(artifact) == LEAVES[0]
+    owners = "select array_agg(tenant_id order by tenant_id) from hartonomous.atom where content_hash = sha256(%s)"
+    assert client.query(owners, [LEAVES[0]]).fetchone() == ([1, other],)
+    for table in ("artifact", "atom", "atom_reference_change"):
+        client.query(f"delete from hartonomous.{table}")
+
+
 def test_leaves_of_blocks_that_explode_may_fall_together(client):
     wholes = [b"x" * 61 + b"\n" + some for some in LEAVES]
     ids = [client.ingest(some, "text") for some in wholes]

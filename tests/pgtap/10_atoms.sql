@@ -1,7 +1,7 @@
 -- Room 10: Hilbert keys, identity, ingest, content, deletion, isolation.
 begin;
 \ir setup.psql
-select plan(74);
+select plan(77);
 
 -- Hilbert curve
 select is(hartonomous.hilbert_encode(0, 0), 0::bigint, 'the curve begins at the origin');
@@ -80,6 +80,23 @@ select hartonomous._atom_reference_fold();
 create function pg_temp.refs(bytea) returns bigint language sql as $$select sum(ref_count)::bigint from hartonomous.atom where content_hash = sha256($1)$$;
 select is(pg_temp.refs('The quick brown fox'), 1::bigint, 'ingesting again adds no reference');
 select is(pg_temp.refs(convert_to(left(repeat('0123456789abcdef', 20000), 65536), 'UTF8')), 4::bigint, 'a chunk is referred to by each place in its composite');
+
+-- changes come in rows of 64
+set local role ann;
+create temp table many as select array_agg(convert_to(format('leaf %s of many', i), 'UTF8')) as contents from generate_series(1, 65) as i;
+select count(hartonomous.artifact_delete(a)) from many cross join unnest(hartonomous.ingest_many(contents, 'text')) as a \g /dev/null
+reset role;
+select hartonomous._atom_reference_fold() \g /dev/null
+set local role ann;
+select hartonomous.ingest_many(contents, 'text') from many \g /dev/null
+reset role;
+select set_eq('select cardinality(change) from hartonomous.atom_reference_change', array[64, 1]);
+
+-- bytes that are there stay what they are
+set local role ann;
+select hartonomous.ingest('no image'::bytea) as stays \gset
+select is(hartonomous.ingest('no image'::bytea, 'image'), :stays::bigint, 'the same bytes under another modality are the same artifact');
+select results_eq(format('select modality from hartonomous.artifact_show(array[%s])', :stays), array['binary']);
 
 -- isolation
 set local role bob;

@@ -1,7 +1,7 @@
 -- Room 10: artifacts are purged, garbage is collected, atoms are verified.
 begin;
 \ir setup.psql
-select plan(43);
+select plan(47);
 create function pg_temp.collect() returns bigint language plpgsql as $$
 declare n bigint; total bigint := 0;
 begin
@@ -93,7 +93,7 @@ create function pg_temp.large() returns text language sql as $$select pg_temp.of
 select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.atom set value = ''b leaf'' where ' || pg_temp.of('a leaf')),
               array['bytes do not hash to N'], 'a damaged leaf');
 select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.atom set block = block || ''x'' where ' || pg_temp.of(pg_temp.noise(5000))),
-              array['bytes do not hash to N'], 'a damaged block');
+              array['bytes do not hash to N', 'artifact N has another length than its root'], 'a damaged block');
 select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.atom set h_zm = h_zm + 1 where ' || pg_temp.of('a leaf')),
               array['is missing, referred to 1 times', 'counts 1 references, found 0', 'place is not that of its bytes'], 'a leaf at another place');
 select set_eq(format('select pg_temp.faults(%L)', 'delete from hartonomous.atom where ' || pg_temp.of('a leaf')),
@@ -104,6 +104,14 @@ select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.atom set e
               array['ends are not those of its children'], 'wrong ends');
 select set_eq(format('select pg_temp.faults(%L)', 'delete from hartonomous.artifact where artifact_id = ' || :leaf),
               array['counts 1 references, found 0'], 'an artifact that went without a word');
+select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.artifact set content_hash = sha256(''c leaf''), content_length = 7 where artifact_id = ' || :leaf),
+              array['artifact N has another SHA-256 and length than its root'], 'an artifact that says another hash and length');
+select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.artifact set x = x + 1, modality = 1 where artifact_id = ' || :block),
+              array['artifact N has another modality and point than its root'], 'another modality and point');
+select set_eq(format('select pg_temp.faults(%L)', 'update hartonomous.artifact set content_length = content_length - 1 where artifact_id in (' || :larger || ',' || :block || ')'),
+              array['artifact N has another length than its root'], 'a length that is not that of a block or composite');
+select set_eq(format('select pg_temp.faults(%L)', format('update hartonomous.artifact as a set h_xy = b.h_xy, h_yz = b.h_yz, h_zm = b.h_zm from hartonomous.artifact as b where (a.artifact_id, b.artifact_id) in ((%1$s, %2$s), (%2$s, %1$s))', :leaf, :block)),
+              array['artifact N has another SHA-256 and point and length than its root'], 'two that are swapped');
 select ok((select array['is missing, referred to 1 times'] <@ array_agg(f) and bool_or(f like 'atom % is missing')
            from pg_temp.faults('delete from hartonomous.atom where block is not null and ' || pg_temp.of(hartonomous.content_slice(:larger, 0,
                (select ends[1]::int from hartonomous.atom where content_hash = sha256(pg_temp.noise(300000)))))) as f),

@@ -6,8 +6,9 @@ import zipfile
 
 import pytest
 from hartonomous import documents, safetensors
-from hartonomous.errors import FeatureNotYet, InvalidContent, InvalidParameter, ModelCorrupt
+from hartonomous.errors import ContentMalformed, Error, FeatureNotYet, InvalidContent, InvalidParameter, ModelCorrupt
 from hartonomous.model_files import open_model
+from hartonomous.progress import silent
 
 FILES = {
     "config.json": {"architectures": ["BertModel"]},
@@ -156,3 +157,36 @@ def test_texts_that_cannot_be_stored(tmp_path, data, message):
     path.write_bytes(data)
     with pytest.raises(InvalidContent, match=message):
         documents._ingest_file(None, documents.File(path, "a", "text"), "binary")
+
+
+class Refusing:
+    """A client whose server has an error for every file."""
+
+    def __init__(self, error):
+        self.error, self.logged = error, []
+
+    def ingest_document(self, *arguments):
+        raise self.error
+
+    def ingestion_log_error(self, uri, error, duration):
+        self.logged.append((uri, error))
+
+
+def tried(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    client, result = Refusing(error), documents.Ingest()
+    documents._ingest_one(client, documents.File(path, "a", "text"), "binary", None, set(), result, silent)
+    assert client.logged == result.failed
+    return result.failed
+
+
+@pytest.mark.parametrize("error", [ContentMalformed("odd"), Error("odd", sqlstate="23514"), Error("odd")])
+def test_a_file_that_cannot_be_stored_does_not_stop_the_others(tmp_path, error):
+    assert tried(tmp_path, error) == [("a", "odd")]
+
+
+@pytest.mark.parametrize("error", documents.CALLERS)
+def test_what_no_file_could_do_is_raised(tmp_path, error):
+    with pytest.raises(error):
+        tried(tmp_path, error("of all"))

@@ -227,6 +227,9 @@ def test_limits_are_named(monkeypatch):
             lowered.setattr(module, name, 0)
             with pytest.raises(TooLarge, match="at most 0 are decoded"):
                 decode(module, content)
+    with monkeypatch.context() as lowered, pytest.raises(TooLarge, match="line 2 has 16 characters, at most 15 are"):
+        lowered.setattr(sensor, "MAX_LINE", 15)
+        decode(sensor, b'{"t":1,"a":2}\n{"t":2,"a":3.5}\n')
     monkeypatch.setattr(code, "MAX_BYTES", 3)
     assert decode(code, b"abcd").facts == {"undecoded": "4 bytes, at most 3 are decoded"}
 

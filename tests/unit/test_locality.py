@@ -13,7 +13,7 @@ MODALITIES = range(16)
 
 
 def xy(content, modality):
-    return np.frombuffer(locality.feature(content, modality), "<u4").astype(int)
+    return np.frombuffer(locality.features([content], modality), "<u4").astype(int)
 
 
 def leaves(block, modality):
@@ -44,7 +44,7 @@ def test_text_is_cut_after_lines_then_words():
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=9), st.sampled_from(MODALITIES))
 def test_features_are_those_of_each_content(contents, modality):
     together = locality.features(contents, modality)
-    assert together == b"".join(locality.feature(content, modality) for content in contents)
+    assert together == b"".join(locality.features([content], modality) for content in contents)
     assert max(np.frombuffer(together, "<u4")) <= locality.TOP
     places = identity.identify(contents, modality, 7)
     assert (places.h[:, 0] >> 58 == modality).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def _name_anew(db: Any, space: identity.Space, parents: Sequence[tree.Node]) -> 
     places = space.places(b"".join(node.digest for node in parents), b"".join(node.feature for node in parents))
     geoms = [identity.to_ewkb(space.places(node.digests, node.features)) for node in parents]
     query(db, "select hartonomous._atom_name_anew($1, $2, $3, $4)",
-          *(("bigint[]", column.tolist()) for column in identity.keys_of(places).T), ("bytea[]", geoms))
+          *identity.as_arguments(identity.keys_of(places)), ("bytea[]", geoms))
 
 
 def _put_composites(db: Any, space: identity.Space, references: Sequence[tuple[int, tree.Node]],
@@ -93,7 +93,7 @@ def _put_composites(db: Any, space: identity.Space, references: Sequence[tuple[i
             places[some], [node.digest for node in batch], [node.feature for node in batch],
             [refs[node.digest] for node in batch],
             geoms=[identity.to_ewkb(space.places(node.digests, node.features)) for node in batch],
-            ends=["{" + ",".join(str(end - node.start) for end in node.ends) + "}" for node in batch],
+            ends=[as_array(end - node.start for end in node.ends) for node in batch],
         )  # fmt: skip
         new += [nodes[some[i]] for i in _insert(db, space, atoms, count)]
     return new
@@ -206,7 +206,7 @@ def _insert(db: Any, space: identity.Space, atoms: _Atoms, count: Count) -> list
     found = query(
         db, "select made, taken from hartonomous._atom_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         ("int", space.tenant), ("smallint", space.modality), ("bytea", b"".join(atoms.digests)),
-        *(("bigint[]", column.tolist()) for column in identity.keys_of(atoms.places).T),
+        *identity.as_arguments(identity.keys_of(atoms.places)),
         ("bytea[]", atoms.geoms or identity.to_ewkb_each(atoms.places)), ("bytea", data), ("int[]", stops),
         ("boolean[]", leaves), ("text[]", atoms.ends), ("int[]", atoms.refs),
     )[0]  # fmt: skip
@@ -271,8 +271,7 @@ def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator
     sql = "select data, packed, children, ends, content_hash from hartonomous._atom_get($1, $2, $3) order by ord"
     for at in range(0, len(spans), READ_ATOMS):
         some = spans[at : at + READ_ATOMS]
-        keys = zip(*(span.place for span in some), strict=True)
-        rows = query(db, sql, *(("bigint[]", list(column)) for column in keys))
+        rows = query(db, sql, *identity.as_arguments([span.place for span in some]))
         for span, row in zip(some, rows, strict=True):
             if row["children"] is not None:
                 yield from read_spans(db, children(row, span.low, span.high), verify)
@@ -283,6 +282,11 @@ def read_spans(db: Any, spans: Sequence[Span], verify: bool = False) -> Iterator
             if verify and hashlib.sha256(data).digest() != row["content_hash"]:
                 raise errors.AtomMissing(f"bytes of atom {span.place} do not hash to {row['content_hash'].hex()}")
             yield data[span.low : span.high]
+
+
+def as_array(numbers: Iterable[int]) -> str:
+    """A bigint[] as text: what has arrays of several lengths goes to the server as text[]."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def sizes(row: Any) -> list[int]:

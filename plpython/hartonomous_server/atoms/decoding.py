@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from hartonomous_server import errors
 from hartonomous_server.atoms import content
 from hartonomous_server.atoms.decoders import audio, code, graph, image, sensor, tensor, video
-from hartonomous_server.atoms.decoders.source import Found, Gate, Source, TooLarge
+from hartonomous_server.atoms.decoders.source import Found, Gate, Source, TooLarge, malformed
 from hartonomous_server.db import interrupts, query
 
 Decoder = Callable[[Source, Found, Gate], None]
@@ -19,9 +20,22 @@ DECODERS: dict[int, tuple[str, Decoder]] = {  # by modality code
     6: ("sensor", sensor.decode), 7: ("graph", graph.decode), 8: ("tensor", tensor.decode),
 }  # fmt: skip
 CALL_SHAPES = 5000
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 READ_PATIENCE_S = 3600.0  # the caller can cancel
 
 Root = tuple[int, int, int, int]  # place and length
+
+
+def as_json(value: Any) -> str:
+    """ContentMalformed for what PostgreSQL's JSON cannot hold: a NUL character, half of a pair, a number not finite."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except ValueError:
+        text = "\\u0000"
+    if NUL.search(text):
+        raise malformed("a name or a text in content has a NUL character or half of a surrogate pair")
+    return text
 
 
 def store(db: Any, tenant: int, modality: int, artifacts: Sequence[tuple[int, Source]]) -> None:
@@ -39,7 +53,7 @@ def store(db: Any, tenant: int, modality: int, artifacts: Sequence[tuple[int, So
         except ImportError as error:
             found.shapes, found.facts["undecoded"] = [], f"the server's Python has no {error.name}"
         query(db, "select hartonomous._semantics_add($1, $2, $3)", ("int", tenant), ("bigint", artifact_id),
-              ("jsonb", json.dumps({key: found.facts})))
+              ("jsonb", as_json({key: found.facts})))
         _put_shapes(db, tenant, artifact_id, found)
 
 
@@ -48,7 +62,7 @@ def _put_shapes(db: Any, tenant: int, artifact_id: int, found: Found) -> None:
     numbered = []
     for shape in found.shapes:
         ordinals[shape.kind] = ordinals.get(shape.kind, -1) + 1
-        numbered.append((shape.kind, ordinals[shape.kind], shape.geom, json.dumps(shape.properties)))
+        numbered.append((shape.kind, ordinals[shape.kind], shape.geom, as_json(shape.properties)))
     for at in range(0, len(numbered), CALL_SHAPES):
         kinds, numbers, geoms, properties = zip(*numbered[at : at + CALL_SHAPES], strict=True)
         query(db, "select hartonomous._shape_put($1, $2, $3, $4, $5, $6)", ("int", tenant), ("bigint", artifact_id),

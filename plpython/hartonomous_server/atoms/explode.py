@@ -23,7 +23,7 @@ def explode(db: Any, space: identity.Space, root: Place) -> int:
     """
     leaves, blocks = _walk(db, [root])
     places = sorted(blocks)
-    rows = query(db, "select hartonomous._atom_block_lock($1, $2, $3) as ord", *_keys(places))
+    rows = query(db, "select hartonomous._atom_block_lock($1, $2, $3) as ord", *identity.as_arguments(places))
     held = [places[row["ord"] - 1] for row in rows]
     for at in range(0, len(held), WINDOW_BLOCKS):
         window = held[at : at + WINDOW_BLOCKS]
@@ -57,12 +57,8 @@ def _walk(db: Any, places: list[Place]) -> tuple[int, Counter[Place]]:
 def _shapes(db: Any, places: Sequence[Place]) -> Iterator[tuple[Place, Any]]:
     for at in range(0, len(places), content.READ_ATOMS):
         some = places[at : at + content.READ_ATOMS]
-        for row in query(db, "select * from hartonomous._atom_shape($1, $2, $3)", *_keys(some)):
+        for row in query(db, "select * from hartonomous._atom_shape($1, $2, $3)", *identity.as_arguments(some)):
             yield some[row["ord"] - 1], row
-
-
-def _keys(places: Sequence[Place]) -> list[tuple[str, list[int]]]:
-    return [("bigint[]", [place[i] for place in places]) for i in range(3)]
 
 
 def _explode(db: Any, space: identity.Space, places: Sequence[Place]) -> list[int]:
@@ -74,7 +70,7 @@ def _explode(db: Any, space: identity.Space, places: Sequence[Place]) -> list[in
         stops = locality.leaf_ends(block, space.modality)
         pieces += [block[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
         sizes.append(len(stops))
-        ends.append("{" + ",".join(map(str, stops)) + "}")
+        ends.append(content.as_array(stops))
     hashes = [hashlib.sha256(piece).digest() for piece in pieces]
     _, first, inverse, refs = np.unique(
         np.frombuffer(b"".join(hashes), "S32"), return_index=True, return_inverse=True, return_counts=True
@@ -86,6 +82,6 @@ def _explode(db: Any, space: identity.Space, places: Sequence[Place]) -> list[in
     xyzm = space.places(digests, features)
     stops = np.cumsum(sizes).tolist()
     geoms = [identity.to_ewkb(xyzm[inverse[stop - size : stop]]) for stop, size in zip(stops, sizes, strict=True)]
-    query(db, "select hartonomous._atom_block_explode($1, $2, $3, $4, $5)", *_keys(places),
+    query(db, "select hartonomous._atom_block_explode($1, $2, $3, $4, $5)", *identity.as_arguments(places),
           ("bytea[]", geoms), ("text[]", ends))
     return sizes

@@ -70,6 +70,11 @@ def keys_of(xyzm: np.ndarray) -> np.ndarray:
     return hilbert.encode(xyzm[:, :3], xyzm[:, 1:])
 
 
+def as_arguments(keys: np.ndarray | Sequence[tuple[int, int, int]]) -> list[tuple[str, list[int]]]:
+    """Keys (n, 3) as three arguments of a query."""
+    return [("bigint[]", column) for column in numpy().asarray(keys, "i8").reshape(-1, 3).T.tolist()]
+
+
 def _point_type() -> np.dtype:
     np = numpy()
     return np.dtype([("order", "u1"), ("type", "<u4"), ("xyzm", "<f8", 4)])

@@ -14,6 +14,7 @@ from hartonomous_server.atoms.decoders.source import Source
 from hartonomous_server.db import query
 
 TEXT = 1  # modality code
+URI_BYTES = 2000
 
 
 @dataclass
@@ -65,7 +66,7 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
     passages = _store(db, tenant, TEXT, "passage", [body.encode() for body in bodies], bodies)
 
     ids = [page_id, *passages.artifact_ids]
-    uris = [uri, *(f"{uri}#{passage.anchor}" if passage.anchor else uri for passage in split.passages)]
+    uris = [uri, *(_anchored(uri, passage.anchor) for passage in split.passages)]
     given = json.loads(metadata)
     if reserved := sorted({"heading_path", "anchor"} & given.keys()):
         raise errors.InvalidParameter(f'metadata key "{reserved[0]}" is the splitter\'s', hint="choose another name")
@@ -81,6 +82,11 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
         atoms = content.Count(page.atoms.created + passages.atoms.created, page.atoms.shared + passages.atoms.shared)
         _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, atoms), changed, retired)
     return page_id
+
+
+def _anchored(uri: str, anchor: str | None) -> str:
+    whole = f"{uri}#{anchor}"
+    return whole if anchor and len(whole.encode()) <= URI_BYTES else uri
 
 
 def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
@@ -112,7 +118,7 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
         "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         " order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
-        ("bigint[]", lengths), *(("bigint[]", column.tolist()) for column in ids.h.T),
+        ("bigint[]", lengths), *identity.as_arguments(ids.h),
         *(("int[]", column.tolist()) for column in ids.xyzm.T[:2]), ("text[]", texts),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
@@ -135,7 +141,7 @@ def _move(db: Any, space: identity.Space, ids: Sequence[int], roots: Sequence[tr
     """Artifacts were recorded before it was known that their places are taken."""
     places = space.places(b"".join(root.digest for root in roots), b"".join(root.feature for root in roots))
     query(db, "select hartonomous._artifact_move($1, $2, $3, $4, $5)", ("int", space.tenant), ("bigint[]", ids),
-          *(("bigint[]", column.tolist()) for column in identity.keys_of(places).T))
+          *identity.as_arguments(identity.keys_of(places)))
 
 
 def _piece(fetch: content.Fetch, source: int, start: int, end: int) -> bytes:

@@ -50,13 +50,6 @@ def features(contents: Sequence[bytes | memoryview], modality: int) -> bytes:
     return found.tobytes()
 
 
-def feature(content: bytes | memoryview, modality: int) -> bytes:
-    """As features, of one."""
-    if len(content) <= LEAF_BYTES:
-        return features([bytes(content)], modality)
-    return longer(prefix(content), len(content))
-
-
 def prefix(content: bytes | memoryview) -> int:
     return int.from_bytes(content[:HEAD]) >> 3
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,11 +122,3 @@ def build(content: bytes, modality: int = 0, digest: bytes | None = None,
         builder.feed(view[at : at + PART_BYTES])
         pause()
     return builder.finish()
-
-
-def composites(root: Node) -> Iterator[Node]:
-    """All nodes above chunks, parents first."""
-    if root.height:
-        yield root
-    for node in root.nodes:
-        yield from composites(node)

@@ -28,6 +28,29 @@ def damage(db: Any, batch: int) -> Iterator[Fault]:
                 yield *last, fault
 
 
+def mistakes(db: Any, batch: int) -> Iterator[Fault]:
+    """Key of the root and fault of each artifact that says of its root what is not so."""
+    sql = "select * from hartonomous._artifact_page($1, $2, $3)"
+    tenant, artifact = -1, -1
+    while rows := query(db, sql, ("int", tenant), ("bigint", artifact), ("int", min(batch, PAGE_ATOMS))):
+        for row in rows:
+            tenant, artifact = row["tenant_id"], row["artifact_id"]
+            wrong = row["wrong"] + (["length"] if _length(row) not in (None, row["content_length"]) else [])
+            if wrong:
+                fault = f"artifact {artifact} has another {' and '.join(wrong)} than its root"
+                yield row["h_xy"], row["h_yz"], row["h_zm"], fault
+
+
+def _length(row: Any) -> int | None:
+    """Of a root's bytes, where they are there and not damaged."""
+    if row["block"] is None:
+        return row["found_length"]
+    try:
+        return len(block.unpack(row["block"]))
+    except errors.AtomMissing:
+        return None
+
+
 def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
     digest, head, size = hashlib.sha256(), b"", 0
     below = [] if row["children"] is None else [content.Span(span.place) for span in content.children(row)]
@@ -39,8 +62,10 @@ def _fault(db: Any, row: Any, key: tuple[int, int, int]) -> str | None:
         return str(error)
     if digest.digest() != row["content_hash"]:
         return f"bytes do not hash to {row['content_hash'].hex()}"
-    leaf = size <= locality.LEAF_BYTES
-    feature = locality.feature(head, row["modality"]) if leaf else locality.longer(locality.prefix(head), size)
+    if size <= locality.LEAF_BYTES:
+        feature = locality.features([head], row["modality"])
+    else:
+        feature = locality.longer(locality.prefix(head), size)
     if not _is_place(row, feature, key):
         return "place is not that of its bytes"
     if below and _ends(db, below) != row["ends"]:
@@ -58,7 +83,6 @@ def _is_place(row: Any, feature: bytes, key: tuple[int, int, int]) -> bool:
 
 
 def _ends(db: Any, below: Sequence[content.Span]) -> list[int]:
-    keys = zip(*(span.place for span in below), strict=True)
     rows = query(db, "select data, packed, ends from hartonomous._atom_get($1, $2, $3) order by ord",
-                 *(("bigint[]", list(column)) for column in keys))
+                 *identity.as_arguments([span.place for span in below]))
     return list(accumulate(child["ends"][-1] if child["ends"] else len(block.data(child)) for child in rows))

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hartonomous_server import blas
+from hartonomous_server import blas, dtypes
 from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import engine
-from hartonomous_server.models import architecture, dtypes, loading
+from hartonomous_server.models import architecture, loading
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hartonomous_server import errors
+from hartonomous_server import dtypes, errors
 from hartonomous_server.blas import numpy
-from hartonomous_server.models import dtypes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from hartonomous_server import dtypes
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import query
-from hartonomous_server.models import dtypes
 
 COMPUTED = (*dtypes.FLOATS, "I64", "I32", "I16", "I8", "U8", "BOOL")
 

@@ -9,10 +9,10 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
-from hartonomous_server import errors
+from hartonomous_server import dtypes, errors
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.models import architecture, assembly, dtypes, footprint
+from hartonomous_server.models import architecture, assembly, footprint
 from hartonomous_server.models import tokenizer as tokenizers
 
 TILES_A_FETCH = 4  # 1 MiB: few enough rows that a backend stays small

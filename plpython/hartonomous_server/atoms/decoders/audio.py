@@ -8,7 +8,16 @@ from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.atoms.decoders import ewkb
-from hartonomous_server.atoms.decoders.source import Found, Gate, Shape, Source, TooLarge, decoding, malformed
+from hartonomous_server.atoms.decoders.source import (
+    Found,
+    Gate,
+    Shape,
+    Source,
+    TooLarge,
+    beginning,
+    decoding,
+    malformed,
+)
 from hartonomous_server.blas import numpy
 
 MAX_SAMPLES = 1 << 28
@@ -116,8 +125,7 @@ def _open(source: Source) -> Any:
     elif head[:4] == b"OggS":
         _check_ogg(source)
     elif head[:4] != b"fLaC" and head[:3] != b"ID3" and head[:2] not in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"):
-        found = f"content that begins with {head[:8].hex(' ')}" if head else "0 bytes"
-        raise malformed(f"found {found}, expected sound: WAV, FLAC, Ogg or MP3")
+        raise malformed(f"found {beginning(source)}, expected sound: WAV, FLAC, Ogg or MP3")
     sound = soundfile.SoundFile(source)
     if sound.format not in FORMATS:
         raise malformed(f"found sound of the format {sound.format}, expected WAV, FLAC, Ogg or MP3")

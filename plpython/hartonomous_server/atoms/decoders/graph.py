@@ -13,7 +13,7 @@ from typing import Any
 from hartonomous_server.atoms.decoders import ewkb
 from hartonomous_server.atoms.decoders.source import Found, Gate, Shape, Source, TooLarge, decoding, malformed
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 8 << 20  # what is read takes some forty times as much
 MAX_ELEMENTS = 100_000
 PLACES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("lng", "lat"))
 TOKEN = re.compile(r'"[^"]*"|\[|\]|[^\s\[\]"]+')
@@ -31,9 +31,15 @@ class Graph:
         if key in self.nodes:
             raise malformed(f"node {key[:40]!r} is there twice")
         self.nodes[key] = {"id": name, **_scalars(properties)}
+        self._check()
 
     def edge(self, source: Any, target: Any, properties: dict[str, Any]) -> None:
         self.edges.append((_key(source), _key(target), {"source": source, "target": target, **_scalars(properties)}))
+        self._check()
+
+    def _check(self) -> None:
+        if len(self.nodes) + len(self.edges) > MAX_ELEMENTS:
+            raise TooLarge(f"too many nodes and edges, at most {MAX_ELEMENTS} are decoded")
 
 
 def decode(source: Source, found: Found, gate: Gate) -> None:
@@ -42,12 +48,11 @@ def decode(source: Source, found: Found, gate: Gate) -> None:
     with decoding("graph", source):
         begins = source.head(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         format = {b"<": "graphml", b"{": "node-link"}.get(begins, "gml")
+        found.facts.update(format=format)
         graph = {"graphml": _graphml, "node-link": _node_link, "gml": _gml}[format](source, gate)
         given = _given(graph)
-        found.facts.update(format=format, directed=graph.directed, nodes=len(graph.nodes), edges=len(graph.edges),
+        found.facts.update(directed=graph.directed, nodes=len(graph.nodes), edges=len(graph.edges),
                            layout="ring" if given is None else "given")
-        if len(graph.nodes) + len(graph.edges) > MAX_ELEMENTS:
-            raise TooLarge(f"{len(graph.nodes)} nodes and {len(graph.edges)} edges, at most {MAX_ELEMENTS} are decoded")
         for start, end, _ in graph.edges:
             for name in (start, end):
                 if name not in graph.nodes:
@@ -182,12 +187,11 @@ def _key(name: Any) -> str:
 
 
 def _scalars(properties: dict[str, Any]) -> dict[str, Any]:
-    """Strings and numbers, as PostgreSQL can hold them."""
+    """Strings and finite numbers."""
     for name, value in properties.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise malformed(f"property {name[:40]!r} is {value}, expected a finite number")
-    return {name.replace("\0", ""): value.replace("\0", "") if isinstance(value, str) else value
-            for name, value in properties.items() if isinstance(value, (str, int, float))}
+    return {name: value for name, value in properties.items() if isinstance(value, (str, int, float))}
 
 
 def _value(text: str, as_number: bool) -> Any:

@@ -13,6 +13,7 @@ from hartonomous_server.atoms.decoders.source import (
     Shape,
     Source,
     TooLarge,
+    beginning,
     decoding,
     malformed,
 )
@@ -86,7 +87,7 @@ def _open(source: Source, facts: dict[str, Any]) -> Any:
         image: Any = Image.open(cast(Any, source), formats=FORMATS)
     except UnidentifiedImageError:
         source.check()
-        raise malformed(f"found {_beginning(source)}, expected an image: {', '.join(FORMATS)}") from None
+        raise malformed(f"found {beginning(source)}, expected an image: {', '.join(FORMATS)}") from None
     width, height = image.size
     facts.update(format=image.format.lower(), width=width, height=height, mode=image.mode)
     if width * height > MAX_PIXELS:
@@ -122,10 +123,6 @@ def _array(image: Any) -> Any:
     """Channels (height, width, n) of a decoded image."""
     values = numpy().asarray(image)
     return values.reshape(*values.shape[:2], -1)
-
-
-def _beginning(source: Source) -> str:
-    return f"content that begins with {source.head(8).hex(' ')}" if source.size else "0 bytes"
 
 
 def rounded(values: Any) -> list[float]:

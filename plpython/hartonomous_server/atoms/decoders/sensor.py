@@ -24,6 +24,7 @@ EXACT = 4096  # a series of more samples is stored as the lowest and highest of 
 TIMES = ("time", "timestamp", "ts", "t", "date", "datetime")  # keys of JSON lines
 DATES = ("%d-%b-%y", "%d-%b-%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y")
 CHECK_ROWS = 5000
+MAX_LINE = 1 << 20  # of JSON, which takes many times as much
 
 Rows = Iterator[tuple[int, str | float, dict[str, Any]]]  # line, time, values
 
@@ -124,6 +125,8 @@ def _read(source: Source, facts: dict[str, Any], gate: Gate) -> Series:
 def _json_rows(lines: Iterator[tuple[int, str]]) -> Rows:
     key: str | None = None
     for at, line in lines:
+        if len(line) > MAX_LINE:
+            raise TooLarge(f"line {at} has {len(line)} characters, at most {MAX_LINE} are decoded")
         values = json.loads(line)
         if not isinstance(values, dict):
             raise malformed(f"line {at} is no JSON object")

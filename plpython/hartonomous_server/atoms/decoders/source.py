@@ -124,6 +124,11 @@ class Source(io.RawIOBase):
             self.check()
 
 
+def beginning(source: Source, length: int = 8) -> str:
+    """What was found, for messages."""
+    return f"content that begins with {source.head(length).hex(' ')}" if source.size else "0 bytes"
+
+
 class Gate:
     """To be called between pieces of work: lets the server act on a cancel, and ends what takes too long."""
 

@@ -8,8 +8,18 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from hartonomous_server import dtypes
 from hartonomous_server.atoms.decoders import ewkb
-from hartonomous_server.atoms.decoders.source import Found, Gate, Shape, Source, TooLarge, decoding, malformed
+from hartonomous_server.atoms.decoders.source import (
+    Found,
+    Gate,
+    Shape,
+    Source,
+    TooLarge,
+    beginning,
+    decoding,
+    malformed,
+)
 from hartonomous_server.blas import numpy
 
 MAX_VALUES = 1 << 28
@@ -17,8 +27,6 @@ MAX_TENSORS = 10_000
 MAX_HEADER_BYTES = 16 << 20
 TILE_VALUES, TILE = 1 << 16, 256
 STRIP_VALUES = 1 << 22  # in memory at once
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bf16", "I64": "<i8", "I32": "<i4", "I16": "<i2",
-          "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?"}  # fmt: skip
 
 
 def decode(source: Source, found: Found, gate: Gate) -> None:
@@ -28,8 +36,7 @@ def decode(source: Source, found: Found, gate: Gate) -> None:
         elif source.size >= 8 and source.head(1, 8) == b"{":
             _safetensors(source, found, gate)
         else:
-            begins = f"content that begins with {source.head(8).hex(' ')}" if source.size else "0 bytes"
-            raise malformed(f"found {begins}, expected tensors: .npy or .safetensors")
+            raise malformed(f"found {beginning(source)}, expected tensors: .npy or .safetensors")
 
 
 def _npy(source: Source, found: Found, gate: Gate) -> None:
@@ -67,7 +74,7 @@ def _safetensors(source: Source, found: Found, gate: Gate) -> None:
     at = 0
     for name, entry in tensors:
         start, end = entry["data_offsets"]
-        size = math.prod(entry["shape"]) * (2 if entry["dtype"] == "BF16" else _dtype(entry["dtype"]).itemsize)
+        size = math.prod(entry["shape"]) * _dtype(entry["dtype"]).itemsize
         if start != at or end - start != size or min(entry["shape"], default=0) < 0:
             raise malformed(f"tensor {name!r} has bytes {start} to {end}, expected {size} from {at}")
         at = end
@@ -84,10 +91,9 @@ def _safetensors(source: Source, found: Found, gate: Gate) -> None:
 
 
 def _dtype(name: str) -> Any:
-    known = DTYPES.get(name)
-    if known is None:
+    if name not in dtypes.NUMPY or name in dtypes.BYTES:
         raise TooLarge(f"values of type {name} are not decoded")
-    return numpy().dtype("<u2" if known == "bf16" else known)
+    return numpy().dtype(dtypes.NUMPY[name])
 
 
 def _check_size(values: int) -> None:

@@ -7,7 +7,16 @@ from typing import Any, cast
 from hartonomous_server.atoms.decoders import ewkb
 from hartonomous_server.atoms.decoders.audio import MAX_SAMPLES, Envelopes
 from hartonomous_server.atoms.decoders.image import MAX_PIXELS, rounded
-from hartonomous_server.atoms.decoders.source import Found, Gate, Shape, Source, TooLarge, decoding, malformed
+from hartonomous_server.atoms.decoders.source import (
+    Found,
+    Gate,
+    Shape,
+    Source,
+    TooLarge,
+    beginning,
+    decoding,
+    malformed,
+)
 from hartonomous_server.blas import numpy, signals_blocked
 
 APART_S = 1.0  # between key frames that are looked at
@@ -95,8 +104,8 @@ def _format(source: Source) -> str:
         return "ogg"
     if head[:4] in (b"\0\0\x01\xba", b"\0\0\x01\xb3"):
         return "mpeg" if head[3] == 0xBA else "mpegvideo"
-    begins = f"content that begins with {head[:12].hex(' ')}" if head else "0 bytes"
-    raise malformed(f"found {begins}, expected a video: MP4, QuickTime, Matroska, WebM, AVI, Ogg or MPEG")
+    expected = "a video: MP4, QuickTime, Matroska, WebM, AVI, Ogg or MPEG"
+    raise malformed(f"found {beginning(source, 12)}, expected {expected}")
 
 
 def _ready(stream: Any) -> Any:

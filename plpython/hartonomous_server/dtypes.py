@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # BF16 is the upper half of a float32; numpy has no name for it and holds it as its bits
 NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
          "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "F8_E4M3": "u1", "F8_E5M2": "u1"}
+BYTES = ("F8_E4M3", "F8_E5M2")  # that are stored only
 FLOATS = ("F64", "F32", "F16", "BF16")  # that can be computed with
 
 
