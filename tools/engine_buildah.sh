@@ -54,13 +54,13 @@ in_root() { # root user data-dir [NAME=VALUE...] command...: the mounts live as 
     local root
     [ "$2" != owner ] || set -- "$1" root "${@:3}"
     root=$(store mount "$1")
-    mkdir -p "$root/data" "$root/src"
+    mkdir -p "$root/data" "$root/src" "$root/cache"
     unshare --mount --propagation private sh -ec '
-        root=$1 user=$2 data=$3 src=$4; shift 4
-        mount --bind "$data" "$root/data"; mount --bind "$src" "$root/src"
+        root=$1 user=$2 data=$3 src=$4 kept=$5; shift 5
+        mount --bind "$data" "$root/data"; mount --bind "$src" "$root/src"; mount --bind "$kept" "$root/cache"
         for dir in proc dev sys; do mount --rbind /$dir "$root/$dir"; done
         exec chroot "$root" setpriv --reuid "$user" --regid "$user" --init-groups env -i -C /src "$@"
-    ' sh "$root" "$2" "$3" "$checkout" PATH="$path" "${@:4}"
+    ' sh "$root" "$2" "$3" "$checkout" "$kept" PATH="$path" "${@:4}"
 }
 
 engine_purge() {

@@ -7,7 +7,7 @@ root_create() { # name image
     root_remove "$1"
     "$engine" run -d --init --name "$1" --network host --shm-size 4g \
         --security-opt label=disable --entrypoint sleep \
-        -v "$checkout:/src" -v "$(data_dir):/data" "$2" infinity >/dev/null
+        -v "$checkout:/src" -v "$(data_dir):/data" -v "$kept:/cache" "$2" infinity >/dev/null
 }
 root_remove() { "$engine" rm -f "$1" >/dev/null 2>&1 || :; }
 

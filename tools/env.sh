@@ -1,6 +1,7 @@
 #!/bin/bash
 # Drives the environment: tools/env.sh [-i dev|test] [-u postgres|root|owner] VERB [ARGUMENT...]; `make help` lists the verbs.
-#   root      a system made from the Dockerfile, entered by `exec`: the checkout is /src, the server's files are /data
+#   root      a system made from the Dockerfile, entered by `exec`: the checkout is /src, the server's files are /data,
+#             what benchmarks keep for all checkouts is /cache
 #   instance  a root with its own server, port and data: dev is kept, test is made afresh by every test run
 #   owner     whoever owns the checkout: the user for commands that write into it
 # The built system lies in HARTONOMOUS_CACHE, shared by all checkouts; servers' data in .hartonomous/ of the checkout.
@@ -11,6 +12,7 @@ export PATH=$PATH:/usr/sbin:/sbin # chroot and mmdebstrap for ordinary users
 cd "$checkout"
 state=$checkout/.hartonomous
 cache=${HARTONOMOUS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hartonomous}
+kept=$cache/files
 path=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 arguments=("$@")
 instance=dev user=postgres
@@ -115,7 +117,7 @@ prepare() { # server settings...
 }
 
 with_lock() { # file command...
-    mkdir -p "$cache" "$(data_dir)"
+    mkdir -p "$cache" "$kept" "$(data_dir)"
     (
         flock 9
         "${@:2}"

@@ -36,6 +36,12 @@ def test_blas_is_limited_when_numpy_was_there_first() -> None:
     assert run(code + "print(blas.threads())") == "1"
 
 
+def test_what_numpy_does_without_can_be_imported_later() -> None:
+    code = PATH + "from hartonomous_server import blas; import sys; blas.numpy()\n"
+    code += "print('numpy._typing' in sys.modules)\nimport numpy.typing\nprint(numpy.typing.NDArray[numpy.float32])"
+    assert run(code).splitlines() == ["False", "numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.float32]]"]
+
+
 def test_threads_of_blas_block_every_signal() -> None:
     code = PATH + (
         "from hartonomous_server import blas; import os; blas.numpy(); blas.set_threads(2)\n"

@@ -92,7 +92,7 @@ def _mapped(db: Any, path: str, identity: bytes) -> Form | None:
         return None
     ends = [HEAD.size + sum(sizes[:count]) for count in range(4)]
     weights, tokenizer, facts = (whole[start:end] for start, end in zip(ends, ends[1:], strict=False))
-    return Form(weights, bytes(tokenizer), json.loads(bytes(facts)))
+    return Form(weights, tokenizer, json.loads(bytes(facts)))
 
 
 def _intact(db: Any, path: str, status: os.stat_result, whole: memoryview, digest: bytes) -> bool:

@@ -95,7 +95,7 @@ class Tokenizer:
         """From what prepared() gave, which was checked."""
         import tokenizers
 
-        tokenizer = tokenizers.Tokenizer.from_buffer(content)
+        tokenizer = tokenizers.Tokenizer.from_buffer(bytes(content))  # the library keeps none of it
         return cls(tokenizer, architecture.max_tokens(name, model_files), _lower_case(model_files))
 
     def prepared(self) -> bytes:
