@@ -47,6 +47,32 @@ $$;
 comment on function hartonomous._search_vector_check(int, bigint, @extschema:vector@.vector, int, jsonb, timestamptz, real) is
 'Checks the arguments of a search by a vector.';
 
+create or replace function hartonomous._search_rows(
+    tenant_id int, ids bigint[], scores double precision[], k int, filter jsonb, masked boolean, exact boolean, recall real, snippets boolean)
+returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return query
+    select n.artifact_id, case when not masked then n.score::real end, hartonomous._mask_text(masked, s.source_uri),
+           hartonomous._mask_text(masked, s.snippet),
+           case when count(*) over () < _search_rows.k then 'short' when exact then 'exact' else 'recall>=' || recall end
+    from (select i.artifact_id, i.score from unnest(ids, scores) as i (artifact_id, score)
+          order by i.score desc, i.artifact_id limit _search_rows.k) as n
+    left join lateral (
+        select o.source_uri, hartonomous._snippet(a.canonical_text) as snippet
+        from hartonomous.artifact as a
+        left join hartonomous.artifact_source as o
+          on o.tenant_id = a.tenant_id and o.artifact_id = a.artifact_id and hartonomous._occurrence_match(o, _search_rows.filter)
+        where a.tenant_id in (0, _search_rows.tenant_id) and a.artifact_id = n.artifact_id and snippets
+        order by o.source_uri collate "C" limit 1) as s on true
+    order by n.score desc, n.artifact_id;
+end
+$$;
+comment on function hartonomous._search_rows(int, bigint[], double precision[], int, jsonb, boolean, boolean, real, boolean) is
+'What a search returns of the artifacts it found: the k best, masked or not, with the first occurrence that matches the filter.';
+
 create or replace function hartonomous.search_vector(
     query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}',
     as_of timestamptz default null, recall real default 0.95, snippets boolean default true)
@@ -72,20 +98,7 @@ begin
         distances := distances || part.distances;
         whole := whole and part.exact;
     end loop;
-    return query
-    select n.artifact_id, case when not masked then (1 - n.distance)::real end, hartonomous._mask_text(masked, s.source_uri),
-           hartonomous._mask_text(masked, s.snippet),
-           case when count(*) over () < search_vector.k then 'short' when whole then 'exact' else 'recall>=' || search_vector.recall end
-    from (select i.artifact_id, i.distance from unnest(ids, distances) as i (artifact_id, distance)
-          order by i.distance, i.artifact_id limit search_vector.k) as n
-    left join lateral (
-        select o.source_uri, hartonomous._snippet(a.canonical_text) as snippet
-        from hartonomous.artifact as a
-        left join hartonomous.artifact_source as o
-          on o.tenant_id = a.tenant_id and o.artifact_id = a.artifact_id and hartonomous._occurrence_match(o, wanted)
-        where a.tenant_id in (0, tenant) and a.artifact_id = n.artifact_id and search_vector.snippets
-        order by o.source_uri collate "C" limit 1) as s on true
-    order by n.distance, n.artifact_id;
+    return query select r.* from hartonomous._search_rows(tenant, ids, array(select 1 - d from unnest(distances) as d), k, wanted, masked, whole, recall, snippets) as r;
 end
 $$;
 comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real, boolean) is

@@ -23,6 +23,7 @@ comment on table hartonomous.atom_embedding is
 comment on column hartonomous.atom_embedding.bits is 'the signs of the components, 1 where one is positive: their Hamming distance finds candidates';
 create index on hartonomous.atom_embedding (tenant_id, artifact_id);
 create index on hartonomous.atom_embedding (model_id);
+create index atom_embedding_place on hartonomous.atom_embedding using gist (tenant_id, model_id, place @extschema:postgis@.gist_geometry_ops_nd);
 
 create table hartonomous.embedding_statistics (
     tenant_id   int not null references hartonomous.tenant,

@@ -172,6 +172,10 @@ CASES = [
     ("hartonomous.recall_audit('nobody')", "ZH020", "nobody"),
     ("hartonomous.recall_audit(sample => 0)", "22023", "sample is 0, expected 1 to 10000"),
     # search
+    ("hartonomous.search_spatial('[1]', 'POINT Z (0 0 0)', 1)", "ZH040", "expected 32 dimensions, not 1"),
+    ("hartonomous.search_ensemble('x', null)", "22023", "no models"),
+    ("hartonomous.search_ensemble('x', array['tiny'], '{1,2}')", "22023", "for 1 models"),
+    ("hartonomous.search_ensemble(null, array['tiny'])", "22004", "query is NULL"),
     ("hartonomous.search_vector(null)", "22004", "query is NULL"),
     ("hartonomous.search_vector('[1]')", "ZH040", "expected 32 dimensions, not 1"),
     ("hartonomous.search_explain('[1]')", "ZH040", "expected 32 dimensions, not 1"),

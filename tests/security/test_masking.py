@@ -19,13 +19,14 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
-    "content", "content_slice", "artifact_show", "search", "search_vector", "search_explain", "lineage", "impact",
+    "content", "content_slice", "artifact_show", "search", "search_vector", "search_ensemble",
+    "search_explain", "lineage", "impact",
     "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
     "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest",
     "artifact_shapes", "artifact_overlap",
-    "image_pixels", "audio_samples", "sensor_samples", "text_lines",
+    "image_pixels", "audio_samples", "sensor_samples", "text_lines", "search_spatial",
     "predict", "predict_many", "model_validate",
 }  # fmt: skip
 CALLERS_OWN = {
@@ -136,7 +137,8 @@ def test_artifact_show(client, masked):
 
 def test_search(client, masked):
     vector = masked.known.vector
-    for found in (client.search("the data base", 5), client.search_vector(vector, 5)):
+    ensemble = client.search_ensemble("the data base", ["tiny"], k=5)
+    for found in (client.search("the data base", 5), client.search_vector(vector, 5), ensemble):
         assert found
         assert {(row.score, row.source_uri, row.snippet) for row in found} == {(None, TEXT, TEXT)}
     assert [row.artifact_id for row in client.search("the data base", 5)] == masked.known.ids
@@ -144,9 +146,17 @@ def test_search(client, masked):
 
 @pytest.mark.parametrize("filter", [{"source_uri_prefix": "p"}, {"metadata": {}}, {"subtype": "text"}])
 def test_no_filter_finds_out_what_is_masked(client, masked, filter):
-    for verb, query in ((client.search, "x"), (client.search_vector, masked.known.vector)):
+    vector = masked.known.vector
+    calls = (
+        lambda: client.search("x", filter=filter),
+        lambda: client.search_vector(vector, filter=filter),
+        lambda: client.search_explain(vector, filter=filter),
+        lambda: client.search_ensemble("x", ["tiny"], filter=filter),
+        lambda: client.search_spatial(vector, "POINT Z (0 0 0)", 9),
+    )
+    for call in calls:
         with pytest.raises(errors.NotPermitted, match="masked"):
-            verb(query, filter=filter)
+            call()
     assert client.search("x", filter={"modality": "text"})
 
 

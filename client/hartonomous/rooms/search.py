@@ -97,6 +97,37 @@ class Search(Caller):
             snippets=snippets,
         )
 
+    def search_spatial(
+        self,
+        query: VectorLike,
+        center: str | bytes,
+        radius: float,
+        k: int | None = None,
+        model: str | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+    ) -> list[SearchResult]:
+        """center: WKT, EWKB or its hexadecimal form."""
+        given = {"query": as_vector(query), "center": center, "radius": float(radius)}
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        return self._rows(SearchResult, "search_spatial", given, **options)
+
+    def search_ensemble(
+        self,
+        query: str,
+        models: Sequence[str],
+        weights: Sequence[float] | None = None,
+        k: int | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+    ) -> list[SearchResult]:
+        given = {"query": query, "models": list(models)}
+        options = {"k": k, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        parts = None if weights is None else list(map(float, weights))
+        return self._rows(SearchResult, "search_ensemble", given, weights=parts, **options)
+
     def search_explain(
         self,
         query: VectorLike,

@@ -21,14 +21,15 @@ where p.pronamespace = 'hartonomous'::regnamespace and p.proname !~ '^_' and p.p
 
 # what an argument holds that names nothing
 PLAIN = {
-    "text": "x", "name": "x", "bytea": b"x", "integer": 1, "smallint": 1, "bigint": 1, "real": 0.5, "boolean": True,
-    "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"],
+    "text": "x", "name": "x", "bytea": b"x", "integer": 1, "smallint": 1, "bigint": 1, "real": 0.5,
+    "double precision": 0.5, "boolean": True, "jsonb": "{}", "text[]": ["x"], "bytea[]": [b"x"],
     "real[]": [0.5], "integer[]": [1], "bigint[]": [1], "jsonb[]": ["{}"],
     "vector": str([1.0] * 32), "vector[]": [str([1.0] * 32)], "geometry": "POINT(0 0)",
     "timestamp with time zone": "now", "interval": "1 s", "pg_snapshot": "1:1:",
 }  # fmt: skip
 NAMED = {"model": "tiny", "tensor": "embeddings.LayerNorm.bias", "architecture": "BertModel", "modality": "text",
-         "format": "text", "dtype": "F32", "subtype": "x", "api_key": "hk_1_" + "0" * 40}  # fmt: skip
+         "format": "text", "dtype": "F32", "subtype": "x", "center": "POINT Z (0 0 0)", "models": ["tiny"],
+         "api_key": "hk_1_" + "0" * 40}  # fmt: skip
 NOBODYS = 2**40 - 12345
 PURE = {"hartonomous.atom_identity"}  # a function of its arguments, whoever has what
 
