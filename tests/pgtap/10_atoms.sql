@@ -1,7 +1,7 @@
 -- Room 10: Hilbert keys, identity, ingest, content, deletion, isolation.
 begin;
 \ir setup.psql
-select plan(77);
+select plan(78);
 
 -- Hilbert curve
 select is(hartonomous.hilbert_encode(0, 0), 0::bigint, 'the curve begins at the origin');
@@ -97,6 +97,8 @@ set local role ann;
 select hartonomous.ingest('no image'::bytea) as stays \gset
 select is(hartonomous.ingest('no image'::bytea, 'image'), :stays::bigint, 'the same bytes under another modality are the same artifact');
 select results_eq(format('select modality from hartonomous.artifact_show(array[%s])', :stays), array['binary']);
+select hartonomous.artifact_delete(:stays) \g /dev/null
+select throws_ok($$select hartonomous.ingest('no image'::bytea, 'image')$$, 'ZH012', null, 'after their deletion they are new');
 
 -- isolation
 set local role bob;
