@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(54);
+select plan(55);
 
 set local role ann;
 select pg_temp.tiny_bert('one') \g /dev/null
@@ -24,11 +24,16 @@ create function pg_temp.spatial_truth(query public.vector, center public.geometr
         order by 2, 1 limit k) as t$$;
 create function pg_temp.spatial_found(query public.vector, center public.geometry, radius double precision, filter jsonb, k int) returns bigint[] language sql as $$
     select coalesce(array_agg(artifact_id), '{}') from hartonomous.search_spatial(query, center, radius, k, 'one', filter)$$;
-create temp table region as
-    select hartonomous.embed('text 3', 'one') as q, hartonomous.project(hartonomous.embed('text 30', 'one'), 'one') as center, radius, filter::jsonb
-    from unnest(array[0, 0.002, 0.005, 0.01, 0.05, 2]) as radius cross join unnest(array['{}', '{"metadata": {"half": 1}}']) as filter;
-select is(pg_temp.spatial_found(q, center, radius, filter, 10), pg_temp.spatial_truth(q, center, radius, filter, 10), format('within %s, %s', radius, filter)) from region;
-select cmp_ok(count(distinct cardinality(pg_temp.spatial_truth(q, center, radius, filter, 1000))), '>', 2::bigint, 'the regions differ') from region;
+create temp table region as  -- as far as the n-th place, so that a box would hold more
+    select hartonomous.embed('text 3', 'one') as q, c.center, r.radius, filter::jsonb
+    from (select hartonomous.project(hartonomous.embed('text 30', 'one'), 'one') as center) as c
+    cross join lateral (
+        select distance from (select public.st_3ddistance(e.place, c.center) as distance, row_number() over (order by public.st_3ddistance(e.place, c.center)) as n
+                              from hartonomous.atom_embedding as e join hartonomous.model as m using (model_id) where m.name = 'one') as d
+        where n in (1, 5, 20, 50, 80, 110)) as r (radius)
+    cross join unnest(array['{}', '{"metadata": {"half": 1}}']) as filter;
+select is(pg_temp.spatial_found(q, center, radius, filter, 200), pg_temp.spatial_truth(q, center, radius, filter, 200), format('within %s, %s', radius, filter)) from region;
+select cmp_ok(count(distinct cardinality(pg_temp.spatial_truth(q, center, radius, filter, 1000))), '>', 3::bigint, 'the regions differ') from region;
 select is((select distinct verdict from hartonomous.search_spatial(q, center, 2, 5, 'one')), 'exact') from region limit 1;
 select is((select distinct verdict from hartonomous.search_spatial(q, center, 2, 500, 'one')), 'short') from region limit 1;
 select is_empty($$select * from hartonomous.search_spatial(hartonomous.embed('x', 'one'), 'POINT Z (9 9 9)', 1, model => 'one')$$);
@@ -51,6 +56,8 @@ create function pg_temp.ensemble_found(query text, models text[], weights real[]
 select is(pg_temp.ensemble_found('text 30 of 2', models::text[], null, '{}', k), pg_temp.ensemble_truth('text 30 of 2', models::text[], weights::float8[], '{}', k), format('%s: %s', models, k))
 from (values ('{one}', '{1}'), ('{one,two}', '{0.4,0.35}'), ('{one,two,three}', '{0.4,0.35,0.25}'), ('{one,one,two,three}', '{1,1,1,1}')) as asked (models, weights)
 cross join unnest(array[1, 10, 200]) as k;
+select is((select array_agg(pg_temp.ensemble_found(format('a %s of %s', i, i % 5), '{one,two,three}', null, '{}', 1) order by i) from generate_series(1, 60) as i),
+          (select array_agg(pg_temp.ensemble_truth(format('a %s of %s', i, i % 5), '{one,two,three}', '{0.4,0.35,0.25}', '{}', 1) order by i) from generate_series(1, 60) as i), 'sixty queries, on whose best the models do not agree');
 select is(pg_temp.ensemble_found('text 9', '{one,two}', '{1,9}', '{"metadata": {"half": 1}}', 10), pg_temp.ensemble_truth('text 9', '{one,two}', '{1,9}', '{"metadata": {"half": 1}}', 10));
 select is(pg_temp.ensemble_found('text 9', '{one,two}', '{0,1}', '{}', 10), pg_temp.ensemble_found('text 9', '{two}', null, '{}', 10), 'no weight, no say');
 select isnt(pg_temp.ensemble_found('text 9', '{one}', null, '{}', 10), pg_temp.ensemble_found('text 9', '{two}', null, '{}', 10), 'the models differ');
