@@ -185,6 +185,7 @@ declare
                                                              hartonomous._deleted_at(tenant, artifact_restore.artifact_id));
     mine   hartonomous.artifact;
     documents text[];
+    newer  record;
     again  bigint;
 begin
     perform hartonomous._document_lock(tenant, locked);
@@ -196,6 +197,14 @@ begin
     end if;
     documents := hartonomous._documents_removed(tenant, mine.artifact_id, mine.deleted_at);
     perform hartonomous._documents_locked(documents, locked);
+    select s.artifact_id, s.document_uri into newer from hartonomous.artifact_source as s
+    join hartonomous.artifact as a on a.tenant_id = tenant and a.artifact_id = s.artifact_id and a.deleted_at is null
+    where s.tenant_id = tenant and s.document_uri = any (documents) and s.position is null
+      and a.content_hash <> mine.content_hash limit 1;
+    if found then
+        raise exception 'document % has a newer version, artifact %', quote_literal(newer.document_uri), newer.artifact_id
+            using errcode = '23505', hint = 'delete that one first: a document has one version at a time';
+    end if;
     -- whoever ingests such content meanwhile makes a round fail, and the next one see it
     for round in 1 .. 10 loop
         select a.artifact_id into again from hartonomous.artifact as a
@@ -215,7 +224,7 @@ begin
 end
 $$;
 comment on function hartonomous.artifact_restore(bigint) is
-'Undoes artifact_delete, a document''s passages included; a passage that was ingested again meanwhile is the document''s as it is now. A live artifact stays as it is. Errors: ZH010 no such artifact, 23505 its own content was ingested again, 40001 it changed meanwhile.';
+'Undoes artifact_delete, a document''s passages included; a passage that was ingested again meanwhile is the document''s as it is now. A live artifact stays as it is. Errors: ZH010 no such artifact, 23505 its own content was ingested again or a newer version of the document is there, 40001 it changed meanwhile.';
 
 create or replace function hartonomous._artifact_undelete(tenant_id int, artifact_id bigint, deleted_at timestamptz, documents text[]) returns void
 language plpgsql volatile parallel unsafe

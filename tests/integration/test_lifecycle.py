@@ -61,6 +61,17 @@ def test_all_that_came_again_is_refused_by_its_name(client, document):
     assert passages(client, "one") == ["Of one alone.", "Of both."]
 
 
+def test_a_document_has_one_version_at_a_time(client, document):
+    newer = client.ingest_document("one", DOCUMENT + " Newer.", "markdown")
+    with pytest.raises(hartonomous.errors.Error, match=f"'one' has a newer version, artifact {newer}") as raised:
+        client.artifact_restore(document)
+    assert raised.value.sqlstate == "23505"
+    assert passages(client, "one") == ["Of one alone.", "Of both. Newer."]
+    client.artifact_delete(newer)
+    client.artifact_restore(document)
+    assert passages(client, "one") == ["Of one alone.", "Of both."]
+
+
 def test_a_passage_that_two_deleted_documents_have_comes_back_with_either(client, document):
     client.artifact_restore(document)
     other = client.ingest_document("two", OTHER, "markdown")
