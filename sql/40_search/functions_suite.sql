@@ -116,7 +116,7 @@ begin
         from hartonomous._ensemble_lists(tenant, targets, vectors, parts, depth, wanted, recall) as l;
         select array_agg(s.id order by s.score desc, s.id) as ids, array_agg(s.score order by s.score desc, s.id) as scores into best
         from hartonomous._ensemble_scores(tenant, targets, vectors, parts, listed.ids) as s;
-        exit when listed.bound is null or best.scores[k] >= listed.bound;
+        exit when listed.bound is null or best.scores[k] > listed.bound + 1e-9;  -- what is equally near may have a lower id
         depth := depth * 4;
     end loop;
     return query select r.* from hartonomous._search_rows(tenant, best.ids, best.scores, k, wanted, masked, listed.exact, recall, true) as r;
@@ -167,8 +167,8 @@ set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as 
 #variable_conflict use_column
 begin
     return query
-    select e.artifact_id, sum(m.part * (1 - (e.embedding operator(@extschema:vector@.<=>) m.vector)))
-    from unnest(targets, vectors, parts) as m (model_id, vector, part)
+    select e.artifact_id, sum(m.part * (1 - (e.embedding operator(@extschema:vector@.<=>) m.vector)) order by m.position)
+    from unnest(targets, vectors, parts) with ordinality as m (model_id, vector, part, position)
     cross join (select distinct a.id from unnest(among) as a (id)) as w
     join hartonomous.atom_embedding as e
       on e.tenant_id in (0, _ensemble_scores.tenant_id) and e.model_id = m.model_id and e.artifact_id = w.id

@@ -46,8 +46,8 @@ select throws_ok(format('select * from hartonomous.search_spatial(hartonomous.em
 -- search_ensemble
 create function pg_temp.ensemble_truth(query text, models text[], weights float8[], filter jsonb, k int) returns bigint[] language sql as $$
     select array_agg(artifact_id order by score desc, artifact_id) from (
-        select e.artifact_id, sum(w.weight * (1 - (e.embedding operator(public.<=>) hartonomous.embed(query, w.name)))) / (select sum(x) from unnest(weights) as x) as score
-        from unnest(models, weights) as w (name, weight) join hartonomous.model as m on m.name = w.name join hartonomous.atom_embedding as e using (model_id)
+        select e.artifact_id, sum(w.weight * (1 - (e.embedding operator(public.<=>) hartonomous.embed(query, w.name))) order by w.position) / (select sum(x) from unnest(weights) as x) as score
+        from unnest(models, weights) with ordinality as w (name, weight, position) join hartonomous.model as m on m.name = w.name join hartonomous.atom_embedding as e using (model_id)
         join hartonomous.artifact as a using (artifact_id) join hartonomous.artifact_source as o using (artifact_id)
         where a.deleted_at is null and o.metadata @> coalesce(filter -> 'metadata', '{}')
         group by 1 having count(*) = cardinality(models) order by 2 desc, 1 limit k) as t$$;
