@@ -89,7 +89,10 @@ def systems(client: Any, sets: Sets, folder: Path, model: Path, threads: int) ->
              ONNX: (stock, "onnxruntime")}  # fmt: skip
     found: dict[str, Any] = {OURS: Database(client, sets, threads)}
     for name, (interpreter, kind) in kinds.items():
-        found[name] = rivals.Engine(interpreter, kind, str(model), str(file), threads=threads)
+        # torch's threads and those of OpenBLAS take each other's processors when they spin
+        found[name] = rivals.Engine(
+            interpreter, kind, str(model), str(file), threads=threads, patient=name == DEBIAN
+        )  # fmt: skip
     return found
 
 

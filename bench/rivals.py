@@ -51,11 +51,13 @@ def onnx(model: Path) -> Path:
 
 
 class Engine:
-    """A process that answers each line of JSON with one."""
+    """A process that answers each line of JSON with one. patient: its OpenMP threads do not spin while they wait."""
 
-    def __init__(self, interpreter: Path | str, *arguments: str, threads: int) -> None:
+    def __init__(self, interpreter: Path | str, *arguments: str, threads: int, patient: bool = False) -> None:
         limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
         settings = dict.fromkeys(limits, str(threads)) | {"HF_HUB_OFFLINE": "1"}
+        if patient:
+            settings["OMP_WAIT_POLICY"] = "PASSIVE"
         script = "import inference_engines; inference_engines.main()"
         self._process = subprocess.Popen(
             [interpreter, "-c", script, *arguments, str(threads)], env=os.environ | settings, text=True,
