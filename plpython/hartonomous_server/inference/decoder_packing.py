@@ -19,8 +19,6 @@ from hartonomous_server.models.decoders import DecoderConfig
 blas.numpy()
 import numpy as np  # noqa: E402
 
-VERSION = 1  # of the layout: a mapped file made by another version is made again
-
 Array = np.ndarray
 Weights = Callable[[str], Any]
 

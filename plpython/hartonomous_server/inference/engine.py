@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
-from hartonomous_server.inference import batching, decoder_packing, limits, packing
+from hartonomous_server.inference import batching, limits, packing
 from hartonomous_server.inference.bert import Bert
 from hartonomous_server.inference.encoder import Encoder
-from hartonomous_server.models import architecture, loading, running
+from hartonomous_server.models import architecture, running
 from hartonomous_server.models.decoders import DecoderConfig
 from hartonomous_server.models.tokenizer import Tokenizer
 
@@ -159,6 +159,9 @@ def state_hash(db: Any, model_id: int) -> bytes:
 
 def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Form:
     def make() -> running.Form:
+        from hartonomous_server.inference import decoder_packing  # only here: most backends find the file
+        from hartonomous_server.models import loading
+
         row = loading.source(db, model_id)
         if row["architecture"] == "external":
             raise errors.EmbeddingUnsupported(
@@ -182,5 +185,5 @@ def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Fo
         return running.Form(weights, tokenizer.prepared(), facts)
 
     # the kernels that fold weights decide their last bits, and whether tokens are independent
-    layout = f"{packing.VERSION}-{decoder_packing.VERSION}-{blas.version()}-{blas.core_name()}"
+    layout = f"{packing.VERSION}-{blas.version()}-{blas.core_name()}"
     return running.load(db, state, layout, make)

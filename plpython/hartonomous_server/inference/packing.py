@@ -18,7 +18,7 @@ from hartonomous_server.models.encoders import BUCKETS, EncoderConfig, Names
 blas.numpy()
 import numpy as np  # noqa: E402
 
-VERSION = 1  # of the layout: a mapped file made by another version is made again
+VERSION = 1  # of this layout and that of decoders: a mapped file made by another version is made again
 ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that straddle cache lines
 
 Array = np.ndarray

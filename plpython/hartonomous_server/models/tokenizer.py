@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from hartonomous_server import errors
-from hartonomous_server.models import architecture, charsmap
+from hartonomous_server.models import architecture
 from hartonomous_server.models.decoders import DecoderConfig
 
 # Read by the library at its first batch: a backend must not grow a thread pool.
@@ -205,6 +205,8 @@ def _refuse_explosive_step(step: Any) -> int:
     if kind == "Replace" and len(str(step.get("content"))) > len("  " if expression else str(text)):
         raise errors.TokenizerInvalid("tokenizer step Replace makes texts longer, expected one that does not")
     if kind == "Precompiled":
+        from hartonomous_server.models import charsmap  # only here: few models have one
+
         charsmap.check(step.get("precompiled_charsmap"))
     return (kind == "Precompiled") + sum(map(_refuse_explosive_step, step.values()))
 
