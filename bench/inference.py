@@ -30,7 +30,7 @@ from place import database, role
 DATABASE, ROLE = "bench_inference", "bench_inference_writer"
 MODEL = "all-MiniLM-L6-v2"
 MANUAL = Path("/usr/local/share/postgresql-doc/html")
-ROUNDS = 9
+ROUNDS = 7
 OURS, ALONE = "hartonomous", "its engine alone"
 STOCK, DEBIAN, ONNX = "sentence-transformers, PyPI torch", "transformers, OpenBLAS torch", "onnxruntime"
 LEAST = {  # times their rate
