@@ -41,7 +41,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded and searched by word. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded and searched; without one a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -75,7 +75,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
-'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. Errors: see ingest_many.';
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. Without canonical_text a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: see ingest_many.';
 
 create or replace function hartonomous._ingest(
     tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint

@@ -22,6 +22,8 @@ declare
 begin
     if workers < 1 or worker not between 0 and workers - 1 then
         raise exception 'worker % of % workers', worker, workers using errcode = '22023', hint = 'workers count from 0';
+    elsif batch < 1 then
+        raise exception 'batch is %, expected at least 1', batch using errcode = '22023', hint = 'NULL gives all';
     end if;
     return array(
         select s.artifact_id from hartonomous._semantics_stale(tenant) as s
@@ -30,7 +32,7 @@ begin
 end
 $$;
 comment on function hartonomous.semantics_pending(int, int, int) is
-'Artifacts with a text that semantics_extract would read, at most batch (NULL: all), those of one worker among several. Error: 22023 worker.';
+'Artifacts with a text that semantics_extract would read, at most batch (NULL: all), those of one worker among several. Error: 22023 worker or batch.';
 
 create or replace function hartonomous.semantics_extract(artifact_ids bigint[]) returns bigint
 language plpgsql volatile parallel unsafe security definer

@@ -21,7 +21,7 @@ end;
 comment on function hartonomous._shape_put(int, bigint, text[], int[], bytea[], jsonb[]) is 'Stores shapes of a new artifact; geoms: EWKB.';
 
 create or replace function hartonomous._shape_root(
-    artifact_id bigint, modality text default null,
+    artifact_id bigint, modalities text[] default null,
     out h_xy bigint, out h_yz bigint, out h_zm bigint, out content_length bigint, out owner_id int, out content_hash bytea)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
@@ -29,21 +29,24 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit_read('content');
     root   record;
+    known  text;
 begin
     root := hartonomous._artifact_root(tenant, artifact_id);
     if hartonomous._masked(tenant, 'content') then
         perform hartonomous._mask_refuse(tenant, 'content', 'shapes and samples');
     end if;
-    if _shape_root.modality is not null and root.modality <> hartonomous._modality(_shape_root.modality) then
-        raise exception 'artifact % is of modality %, expected %', artifact_id,
-            (select m.name from hartonomous.modality as m where m.modality = root.modality), _shape_root.modality
-            using errcode = '22023', hint = 'hartonomous.artifact_show tells the modality of an artifact';
+    known := (select m.name from hartonomous.modality as m where m.modality = root.modality);
+    if known <> all (modalities) then
+        raise exception 'artifact % is of modality %, expected %', artifact_id, known, array_to_string(modalities, ' or ')
+            using errcode = '22023', hint = format(
+                'bytes keep the modality they came under first: if that is wrong, hartonomous.artifact_delete(%s), then ingest them again as %s',
+                artifact_id, modalities[1]);
     end if;
     select root.h_xy, root.h_yz, root.h_zm, root.content_length, root.owner_id, root.content_hash
     into h_xy, h_yz, h_zm, content_length, owner_id, content_hash;
 end
 $$;
-comment on function hartonomous._shape_root(bigint, text) is
+comment on function hartonomous._shape_root(bigint, text[]) is
 'Root atom and owner of an artifact whose content the caller may read; ZH010 no such artifact, ZH002 masked, 22023 of another modality.';
 
 create or replace function hartonomous.artifact_shapes(
@@ -114,7 +117,7 @@ begin
     if artifact_id is null or @extschema:postgis@.st_isempty(box) then
         return;
     end if;
-    root := hartonomous._shape_root(artifact_id, 'image');
+    root := hartonomous._shape_root(artifact_id, array['image']);
     return query
     select p.x, p.y, (array[st.r, st.g, st.b, st.a])[1:i.channels]::real[], @extschema:postgis@.st_makepoint(p.x + 0.5, p.y + 0.5)
     from hartonomous._image_pixels(root.h_xy, root.h_yz, root.h_zm, root.content_length,
@@ -174,7 +177,7 @@ begin
         return;
     end if;
     perform hartonomous._seconds_check(from_time, to_time);
-    root := hartonomous._shape_root(artifact_id, 'audio');
+    root := hartonomous._shape_root(artifact_id, array['audio']);
     return query
     select s.channel, p.at_time, p.value, p.geom
     from hartonomous._audio_samples(root.h_xy, root.h_yz, root.h_zm, root.content_length, from_time, to_time) as s
@@ -209,7 +212,7 @@ begin
         return;
     end if;
     perform hartonomous._seconds_check(from_time, to_time);
-    root := hartonomous._shape_root(artifact_id, 'sensor');
+    root := hartonomous._shape_root(artifact_id, array['sensor']);
     return query
     select s.series, p.at_time, p.value, p.geom
     from hartonomous._sensor_samples(root.h_xy, root.h_yz, root.h_zm, root.content_length, of_series, from_time, to_time) as s
@@ -242,7 +245,7 @@ begin
     if artifact_id is null then
         return;
     end if;
-    root := hartonomous._shape_root(artifact_id);
+    root := hartonomous._shape_root(artifact_id, array['text', 'code']);
     perform hartonomous._field_check(root.content_length);
     return query
     select l.line::int, l.body, @extschema:postgis@.st_makeline(@extschema:postgis@.st_makepoint(0, l.line),
@@ -254,7 +257,7 @@ begin
 end
 $$;
 comment on function hartonomous.text_lines(bigint) is
-'Lines of a text or of code, found when asked for; line counts from 0, geom is a LINESTRING from (0, line) to (characters, line), the coordinates of the shapes of code. Errors: ZH010 no such artifact, ZH002 masked, 22021 bytes that are no UTF-8, 54000 more than 1 GB. NULL in gives no rows.';
+'Lines of a text or of code, found when asked for; line counts from 0, geom is a LINESTRING from (0, line) to (characters, line), the coordinates of the shapes of code. Errors: ZH010 no such artifact, ZH002 masked, 22023 neither text nor code, 22021 bytes that are no UTF-8, 54000 more than 1 GB. NULL in gives no rows.';
 
 -- here, as views are created before functions
 create or replace view hartonomous.audio_sample with (security_invoker = true) as

@@ -25,7 +25,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_begin(text, text, jsonb) is
-'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
+'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. An upload has no canonical_text; without it a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._upload(tenant_id int, upload_id bigint, finishing boolean default false) returns hartonomous.upload
 language plpgsql volatile parallel unsafe
@@ -131,7 +131,10 @@ declare
     gap    record;
     made   bigint;
 begin
-    if known.artifact_id is not null then
+    if octet_length(ingest_commit.sha256) <> 32 then
+        raise exception 'sha256 has % bytes, expected 32', octet_length(ingest_commit.sha256) using errcode = '22023',
+            hint = 'give sha256(content) as bytea, or omit it; of hexadecimal digits decode(digits, ''hex'')';
+    elsif known.artifact_id is not null then
         return known.artifact_id;
     end if;
     select * into gap
@@ -152,7 +155,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_commit(bigint, bytea) is
-'Makes the parts of an upload one artifact and returns its id, the same as ingest of the same bytes; again, when the answer was lost, the same id. Reads the parts twice and holds none of them long: memory is some hundredth of the content. Errors: ZH015 no such upload, ZH014 a gap, an overlap, or a SHA-256 that is not the given one, ZH016 the schema of metadata changed meanwhile; the parts stay.';
+'Makes the parts of an upload one artifact and returns its id, the same as ingest of the same bytes; again, when the answer was lost, the same id. Reads the parts twice and holds none of them long: memory is some hundredth of the content. Errors: ZH015 no such upload, ZH014 a gap, an overlap, or a SHA-256 that is not the given one, ZH016 the schema of metadata changed meanwhile, 22023 a SHA-256 not of 32 bytes; the parts stay.';
 
 create or replace function hartonomous._ingest_commit(
     tenant_id int, modality smallint, upload_id bigint, source_uri text, metadata jsonb, sha256 bytea) returns bigint

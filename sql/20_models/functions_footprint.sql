@@ -60,8 +60,8 @@ begin
     join hartonomous.model_layer as l on l.model_layer_id = f.model_layer_id
     where f.model_layer_id = any (layers)
       and (tensor_footprints.region is null or @extschema:postgis@.st_intersects(f.geom, tensor_footprints.region))
-    order by 4 desc nulls last, f.coefficient_id;
+    order by t.dtype !~ '^B?F', 4 desc nulls last, f.coefficient_id;  -- BF16, F8_E4M3, F16, F32, F64: what is weighed
 end
 $$;
 comment on function hartonomous.tensor_footprints(text, text, @extschema:postgis@.geometry) is
-'Parts of a model''s tensors by the energy they carry, most first: coefficient^2 times the sum of the squares of their elements. norm, mean and largest (absolute) are of the part unscaled; NULL for 8-bit floats, largest also for low-rank parts. geom: POLYGON ZM of the columns (x) and rows (y) it covers, where a tensor''s rows are all its dimensions but the last; z: number of the layer, -1 for none, m: norm. of_layer: one alone; region: those that meet it in x and y. NULL model: the deployed default. Errors: ZH020 no such model, ZH023 no such layer, ZH002 masked.';
+'Parts of a model''s tensors by the energy they carry, most first, those of tensors of integers (positions, not weights) after all others: coefficient^2 times the sum of the squares of their elements. norm, mean and largest (absolute) are of the part unscaled; NULL for 8-bit floats, largest also for low-rank parts. geom: POLYGON ZM of the columns (x) and rows (y) it covers, where a tensor''s rows are all its dimensions but the last; z: number of the layer, -1 for none, m: norm. of_layer: one alone; region: those that meet it in x and y. NULL model: the deployed default. Errors: ZH020 no such model, ZH023 no such layer, ZH002 masked.';

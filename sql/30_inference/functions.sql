@@ -106,7 +106,7 @@ begin
 end
 $$;
 comment on function hartonomous.embed_many(text[], text) is
-'Embeddings of texts, in order, recorded as one inference_request. A long batch is computed by as many threads as the setting hartonomous.inference_threads says (2), at most one for each processor, and as fit into hartonomous.inference_memory (512MB); they change no bit. NULL gives NULL; model NULL: the deployed one. Errors: 22004 a NULL text, ZH020 no such embedding model, ZH033 one text takes more than that memory.';
+'Embeddings of texts, in order, recorded as one inference_request. A long batch is computed by as many threads as the setting hartonomous.inference_threads says (2), at most one for each processor, and as fit into hartonomous.inference_memory (512MB); they change no bit. NULL gives NULL; model NULL: the deployed one. Errors: 22004 a NULL text, ZH020 no such embedding model, ZH033 one text takes more than that memory (up to 32 MB the setting is not asked).';
 
 create or replace function hartonomous._embed_recorded(tenant_id int, model_id bigint, contents text[]) returns bytea[]
 language plpython3u volatile strict parallel unsafe

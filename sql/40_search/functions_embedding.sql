@@ -75,6 +75,8 @@ declare
 begin
     if workers < 1 or worker not between 0 and workers - 1 then
         raise exception 'worker % of % workers', worker, workers using errcode = '22023', hint = 'workers count from 0';
+    elsif batch < 1 then
+        raise exception 'batch is %, expected at least 1', batch using errcode = '22023', hint = 'NULL gives all';
     end if;
     return array(
         select s.artifact_id from hartonomous._embedding_stale(tenant, target) as s
@@ -83,7 +85,7 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_pending(text, int, int, int) is
-'Artifacts with a text that embed_artifacts would embed, at most batch (NULL: all), those of one worker among several. ZH020 no such model.';
+'Artifacts with a text that embed_artifacts would embed, at most batch (NULL: all), those of one worker among several. Errors: ZH020 no such model, 22023 worker or batch.';
 
 create or replace function hartonomous.embed_artifacts(artifact_ids bigint[], model text default null) returns bigint
 language plpgsql volatile parallel unsafe security definer

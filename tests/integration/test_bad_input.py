@@ -162,7 +162,8 @@ CASES = [
     ("hartonomous.embed_artifacts(array[:artifact], 'nobody')", "ZH020", "nobody"),
     ("hartonomous.embedding_pending(worker => 2, workers => 2)", "22023", "worker 2 of 2"),
     ("hartonomous.embedding_pending(workers => 0)", "22023", "workers|worker 0 of 0"),
-    ("hartonomous.embedding_pending(batch => -1)", "22023|2201W", "negative|batch"),
+    ("hartonomous.embedding_pending(batch => -1)", "22023", "batch is -1, expected at least 1"),
+    ("hartonomous.semantics_pending(-1)", "22023", "batch is -1, expected at least 1"),
     ("hartonomous.embedding_model_register('x', 0)", "22023", "dimensions is 0, expected 1 to 16000"),
     ("hartonomous.embedding_model_register(null, 3)", "22023", "model name NULL"),
     ("hartonomous.embedding_model_register('tiny', 32)", "ZH021", "tiny@1 exists"),
@@ -282,6 +283,18 @@ def test_accepted(connection, call, expected):
         found = connection.execute(f"select {with_ids(call)}").fetchone()[0]
         if expected is not None or "null" in call:
             assert found == expected
+
+
+def test_hints_name_the_way_back(client):
+    artifact = client.ingest(b"hints")
+    with pytest.raises(hartonomous.Error) as raised:
+        client.image_pixels(artifact)
+    assert f"artifact_delete({artifact})" in raised.value.hint and raised.value.hint.endswith("as image")
+    client.artifact_delete(artifact)
+    for gone in (artifact, artifact + 1):  # whether it was ever there is not told
+        with pytest.raises(hartonomous.Error, match=f"no artifact {gone}") as raised:
+            client.content(gone)
+        assert raised.value.hint.endswith(f"it may be deleted: hartonomous.artifact_restore({gone}) brings it back")
 
 
 def test_a_document_may_become_empty_and_come_back(connection):

@@ -72,6 +72,17 @@ def test_a_delta_has_the_whole_matrix_and_its_own_energy(tiny):
     assert next(row for row in tiny.tensor_footprints("tiny") if row.coefficient_id == part).energy == 0
 
 
+def test_integers_come_last(client, tmp_path):
+    folder = tiny_model.write(tmp_path / "positions")
+    positions = {"embeddings.position_ids": np.arange(tiny_model.POSITIONS, dtype="<i8")[None]}
+    tiny_model.save(folder / "model.safetensors", positions | tiny_model.tensors(), {"format": "pt"})
+    models.ingest(client, folder, "positions")
+    found = client.tensor_footprints("positions")
+    assert found[-1].tensor == "embeddings.position_ids"
+    assert found[-1].energy > found[0].energy
+    client.model_drop("positions")
+
+
 def test_a_layer_that_is_not_there(tiny):
     with pytest.raises(errors.TensorMismatch, match="no layer 'encoder.layer.9'"):
         tiny.tensor_footprints("tiny", "encoder.layer.9")

@@ -169,7 +169,7 @@ def test_a_real_program(client):
 
 def test_text_lines_of_bytes_that_are_no_text(client):
     with pytest.raises(errors.Error) as raised:
-        client.text_lines(client.ingest(b"\xff\xfe"))
+        client.text_lines(client.ingest(b"\xff\xfe", "text"))
     assert raised.value.sqlstate == "22021"
     lines = client.text_lines(client.ingest_text("a\r\n\nülb"))
     assert [(line.line, line.body) for line in lines] == [(0, "a"), (1, ""), (2, "ülb")]

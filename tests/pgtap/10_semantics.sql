@@ -1,7 +1,7 @@
 -- Room 10: language, sentiment and entities of texts.
 begin;
 \ir setup.psql
-select plan(31);
+select plan(32);
 
 set local role ann;
 select hartonomous.ingest_text('Ada Lovelace was delighted with London on 5 June 1833.') as english,
@@ -16,6 +16,7 @@ select is(hartonomous.semantics_pending(batch => 2), array(select id from mine o
 select set_eq($$select unnest(hartonomous.semantics_pending(null, w, 3)) from generate_series(0, 2) as w$$, 'select id from mine', 'workers share the work');
 select throws_ok($$select hartonomous.semantics_pending(worker => 1)$$, '22023');
 select throws_ok($$select hartonomous.semantics_pending(workers => 0)$$, '22023');
+select throws_ok($$select hartonomous.semantics_pending(0)$$, '22023', 'batch is 0, expected at least 1');
 
 reset role;
 update hartonomous.artifact set semantics = '{"format": "as decoded", "entities": "of before"}' where artifact_id = :english;

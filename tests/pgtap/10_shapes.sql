@@ -62,7 +62,7 @@ select results_eq(format('select kind, ordinal, st_astext(geom), properties from
 select results_eq(format('select line, body, st_astext(geom) from hartonomous.text_lines(%s)', :code),
     $$values (0, 'def f():', 'LINESTRING(0 0,8 0)'), (1, '  pass', 'LINESTRING(0 1,6 1)'), (2, '', 'LINESTRING(0 2,0 2)')$$);
 select is_empty('select * from hartonomous.text_lines(null)');
-select throws_ok(format('select * from hartonomous.text_lines(%s)', :wav), '22021');
+select throws_ok(format('select * from hartonomous.text_lines(%s)', :wav), '22023', format('artifact %s is of modality audio, expected text or code', :wav));
 select throws_ok('select * from hartonomous.text_lines(-1)', 'ZH010', 'no artifact -1');
 select throws_ok(format('select * from hartonomous.sensor_samples(%s)', :wav), '22023');
 select throws_ok(format('select * from hartonomous.sensor_samples(%s, null, %L)', :series, 'NaN'), '22023');

@@ -1,7 +1,7 @@
 -- Room 10: uploads in parts.
 begin;
 \ir setup.psql
-select plan(47);
+select plan(48);
 
 set local role ann;
 select hartonomous.ingest_begin('binary', 'up:1', '{"k": 1}') as up \gset
@@ -24,6 +24,7 @@ select throws_ok(format('select hartonomous.ingest_part(%s, 8, %L)', :up, 'r'::b
 select lives_ok(format('select hartonomous.ingest_part(%s, 7, %L)', :up, ''::bytea), 'no bytes are no part');
 select lives_ok(format('select hartonomous.ingest_part(%s, 0, %L)', :up, 'hello '::bytea));
 select throws_ok(format('select hartonomous.ingest_commit(%s, sha256(%L))', :up, 'other'), 'ZH014', null, 'another hash than the expected');
+select throws_ok(format($$select hartonomous.ingest_commit(%s, 'short')$$, :up), '22023', 'sha256 has 5 bytes, expected 32');
 select hartonomous.ingest_commit(:up, sha256('hello world')) as hello \gset
 select is(hartonomous.ingest('hello world'::bytea), :hello::bigint, 'the same bytes are the same artifact');
 select is(hartonomous.content(:hello), 'hello world'::bytea);

@@ -51,9 +51,14 @@ def ingest(
     the same source uri is replaced: what did not change stays. Hidden files inside folders are left out. An interrupted
     run is continued by the same command, inside a large file too.
 
+    Files that are not documents are stored as binary, bytes of which nothing is decoded, unless --modality says what
+    they are: image, audio, video, sensor, graph, tensor, code or text. All of one run are of one modality. Bytes that
+    were stored before keep the modality they came under until their artifact is deleted.
+
     \b
     Example:
       hartonomous ingest /usr/share/doc/postgresql-doc-17/html --uri-prefix postgresql-17/
+      hartonomous ingest photos/ --modality image
       hartonomous ingest notes/ --exclude '*.png' --metadata '{"author": "Ann"}'
     """
     connection, started = client(), time.monotonic()
