@@ -185,10 +185,11 @@ begin atomic
                               case when least(a.x, a.y) < 0 or hartonomous.hilbert_encode(greatest(a.x, 0), greatest(a.y, 0)) <> a.h_xy then 'point' end],
                         null),
            a.content_length, coalesce(octet_length(r.value), r.ends[cardinality(r.ends)]), r.block
-    from (select * from hartonomous.artifact as a
+    from (select a.tenant_id, a.artifact_id, a.h_xy, a.h_yz, a.h_zm, a.modality, a.content_hash, a.content_length, a.x, a.y
+          from hartonomous.artifact as a
           where (a.tenant_id, a.artifact_id) > (_artifact_page.tenant_id, _artifact_page.artifact_id)
           order by a.tenant_id, a.artifact_id limit _artifact_page.batch) as a
-    left join lateral (select * from hartonomous.atom as r where (r.h_xy, r.h_yz, r.h_zm) = (a.h_xy, a.h_yz, a.h_zm) limit 1) as r on true
+    left join lateral (select r.tenant_id, r.modality, r.content_hash, r.value, r.ends, r.block from hartonomous.atom as r where (r.h_xy, r.h_yz, r.h_zm) = (a.h_xy, a.h_yz, a.h_zm) limit 1) as r on true
     order by a.tenant_id, a.artifact_id;
 end;
 comment on function hartonomous._artifact_page(int, bigint, int) is

@@ -46,9 +46,10 @@ reset role;
 delete from hartonomous.inference_request;
 set local role ann;
 select hartonomous.generate('the data', max_tokens => 6, temperature => 0.5) as drawn \gset
-select results_eq($$select r.operation, r.model_id = m.model_id, r.state_hash = m.state_hash, r.items, r.tokens, r.input_hash, r.parameters ->> 'finish'
+select results_eq($$select r.operation, r.model_id = m.model_id, r.state_hash = m.state_hash, r.items, r.tokens between 2 + 1 and 2 + 6, r.input_hash,
+                           r.parameters ->> 'finish' in ('["length"]', '["end"]')  -- what a new seed draws may end at once
                     from hartonomous.inference_request as r, hartonomous.model as m$$,
-                  $$values ('generate', true, true, 1, 2 + 6::bigint, sha256(sha256('the data')), '["length"]')$$, 'recorded');
+                  $$values ('generate', true, true, 1, true, sha256(sha256('the data')), true)$$, 'recorded');
 select is((select r.output_hash from hartonomous.inference_request as r), sha256(sha256(convert_to(:'drawn', 'UTF8'))), 'with what came out');
 select is(hartonomous.generate('the data', max_tokens => 6, temperature => 0.5, seed => (select (r.parameters ->> 'seed')::bigint from hartonomous.inference_request as r)),
           :'drawn', 'and the seed that draws it again');

@@ -19,6 +19,19 @@ sys.path.insert(0, str(Path(__file__).parent))  # the attacks
 PASSWORD = "of a test"
 CREATE = f"create role {{}} login password '{PASSWORD}' in role hartonomous_writer"
 
+# What embedding_model_analyze writes of 1,000 embeddings and more.
+MEASURED = """
+with measured as (
+    insert into hartonomous.embedding_statistics
+        (tenant_id, model_id, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
+    select tenant_id, min(model_id), 1000, 40, 1, 1, 1, 1, 1
+    from hartonomous.atom_embedding where tenant_id = %s group by tenant_id
+    returning tenant_id, model_id
+)
+insert into hartonomous.embedding_curve
+    (tenant_id, model_id, path, filter_class, k, candidates, recall, lower_bound, worst, far)
+select tenant_id, model_id, 'bits', 'none', 10, 20, 1, 1, 1, 1 from measured"""
+
 
 @pytest.fixture(scope="module")
 def tenants(dsn):
@@ -33,6 +46,7 @@ def tenants(dsn):
             connection.execute("select hartonomous.access_policy_put(1, 'allow', tenant_id => %s)", [found.ids[role]])
             connection.execute("select hartonomous.rate_limit_put(%s, 1000000, '1 s', 'lineage')", [found.ids[role]])
             fill(dsn, role)
+            connection.execute(MEASURED, [found.ids[role]])
         yield found
         for role in (found.ann, found.bob):
             waiting.until(f"{role} can be dropped", lambda role=role: _dropped(connection, role))
