@@ -153,8 +153,8 @@ def _put_chunks(db: Any, space: identity.Space, chunks: _Chunks, fetch: Fetch, c
 
 
 def put_leaves(db: Any, space: identity.Space, leaves: Sequence[bytes], digests: bytes, features: bytes,
-               refs: np.ndarray) -> None:
-    """Stores different leaves and counts references to them."""
+               refs: np.ndarray) -> np.ndarray:
+    """Stores different leaves, counts references to them, and returns where they lie."""
     np = numpy()
     hashes, values = np.frombuffer(digests, "V32"), np.frombuffer(features, "V8")
     places = space.places(digests, features)
@@ -163,6 +163,7 @@ def put_leaves(db: Any, space: identity.Space, leaves: Sequence[bytes], digests:
         _insert(db, space, _Atoms(
             places[some], hashes[some].tolist(), values[some].tolist(), counts, [leaves[i] for i in some]
         ), Count())  # fmt: skip
+    return space.places(digests, features) if space.probes else places
 
 
 def _key_order(places: np.ndarray) -> list[int]:

@@ -78,8 +78,7 @@ def _explode(db: Any, space: identity.Space, places: Sequence[Place]) -> list[in
     some = [pieces[i] for i in first.tolist()]
     digests = b"".join(hashes[i] for i in first.tolist())
     features = locality.features(some, space.modality)
-    content.put_leaves(db, space, some, digests, features, refs)
-    xyzm = space.places(digests, features)
+    xyzm = content.put_leaves(db, space, some, digests, features, refs)
     stops = np.cumsum(sizes).tolist()
     geoms = [identity.to_ewkb(xyzm[inverse[stop - size : stop]]) for stop, size in zip(stops, sizes, strict=True)]
     query(db, "select hartonomous._atom_block_explode($1, $2, $3, $4, $5)", *identity.as_arguments(places),
