@@ -92,16 +92,10 @@ language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('embed', cardinality(artifact_ids));
-    foreign_id bigint;
-    target     bigint;
+    target bigint;
 begin
-    select i.id into foreign_id from unnest(artifact_ids) as i (id)
-    where not exists (select from hartonomous.artifact as a where a.artifact_id = i.id and a.tenant_id = tenant)
-    limit 1;
-    if found then
-        raise exception 'no artifact %', coalesce(foreign_id::text, 'NULL') using errcode = 'ZH010',
-            hint = 'embed_artifacts takes artifacts of your own tenant; hartonomous.embedding_pending lists them';
-    end if;
+    perform hartonomous._artifacts_own(tenant, artifact_ids,
+        'embed_artifacts takes artifacts of your own tenant; hartonomous.embedding_pending lists them');
     target := hartonomous._model_id(tenant, model, 'embedding');
     perform from hartonomous.model as m where m.model_id = target and m.status = 'ready' for key share;
     if not found then

@@ -90,9 +90,10 @@ def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None
         ids += model.tokenizer.encode_batch([prompt + text for text in texts[start : start + TEXTS_A_SLICE]])
     tokens = sum(map(len, ids))
     count = limits.threads(db) if tokens > 2 * batching.WIDTH else 1
-    needed = model.encoder.bytes_of(max(map(len, ids), default=1))
+    longest = max(map(len, ids), default=1)
+    needed = model.encoder.bytes_of(longest)
     if count * needed > limits.SMALL:
-        count = min(count, limits.fitting(db, needed, f"a text of {max(map(len, ids))} tokens takes"))
+        count = min(count, limits.fitting(db, needed, f"a text of {longest} tokens takes"))
     vectors = model.encoder.encode(ids, check, count)
     return Batch(model_id, state, texts, tokens, vectors, count, time.perf_counter() - started)
 
