@@ -166,9 +166,11 @@ verb_demo() {
     enter postgres bash tools/demo.sh "$@"
 }
 
-verb_test() { # [pgtap|pytest] argument...
+verb_test() { # [pgtap|pytest|soak] argument...
+    local name settings=()
+    for name in "${!HARTONOMOUS_SOAK_@}"; do settings+=("$name=${!name}"); done
     fresh_test_server
-    enter postgres bash tools/test.sh "$@"
+    enter postgres env "${settings[@]}" bash tools/test.sh "$@"
 }
 verb_check() {
     fresh_test_server
