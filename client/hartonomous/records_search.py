@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,12 @@ class RecallAudit:
     recall: float
     lower_bound: float
     p50_ms: float
+
+
+@dataclass(frozen=True)
+class Synonyms:
+    """What else a term, as stemmed words, stands for; nothing: it is passed over."""
+
+    term: str
+    synonyms: list[str]
+    created_at: datetime

@@ -44,8 +44,8 @@ begin atomic
         select w.lexeme, a.artifact_id
         from unnest(_search_text.words) as w (lexeme)
         join hartonomous.artifact as a
-          on hartonomous._lexemes(a.tenant_id, a.canonical_text) && array['0:' || w.lexeme, _search_text.tenant || ':' || w.lexeme]
-        where a.deleted_at is null and a.canonical_text is not null
+          on a.lexemes @@ (hartonomous._word_key(0, ':', w.lexeme) || ' | ' || hartonomous._word_key(_search_text.tenant, ':', w.lexeme))::tsquery
+        where a.deleted_at is null
     ), hit as materialized (
         select p.lexeme, c.artifact_id, c.document from posting as p join candidate as c on c.artifact_id = p.artifact_id
     ), word as (  -- what a word tells: the rarer the more

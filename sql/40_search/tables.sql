@@ -63,6 +63,24 @@ insert into hartonomous.tenant_table (relation) values ('hartonomous.embedding_s
 select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.embedding_statistics', 'hartonomous.embedding_curve']::regclass[]);
 insert into hartonomous.operation values ('embed', 'write'), ('search', 'read'), ('embedding_analyze', 'write');
 
--- without a pending list, whose length other tenants could tell from the time that a search takes
-create index artifact_lexeme on hartonomous.artifact using gin (hartonomous._lexemes(tenant_id, canonical_text))
-    with (fastupdate = off) where deleted_at is null and canonical_text is not null;
+-- stored: ranking reads positions, and to parse a text again takes longer than to search for it
+alter table hartonomous.artifact add lexemes tsvector generated always as (hartonomous._word_vector(tenant_id, canonical_text)) stored;
+comment on column hartonomous.artifact.lexemes is 'words of canonical_text, each key led by the tenant, so that a search reads no posting of another';
+update hartonomous.tenant_table set omitted = omitted || '{lexemes}' where relation = 'hartonomous.artifact'::regclass;
+
+-- without pending lists, whose length other tenants could tell from the time that a search takes
+create index artifact_lexeme on hartonomous.artifact using gin (lexemes) with (fastupdate = off) where deleted_at is null;
+create index artifact_source_heading on hartonomous.artifact_source using gin (hartonomous._heading_vector(tenant_id, metadata)) with (fastupdate = off);
+
+create table hartonomous.search_synonym (
+    tenant_id  int not null references hartonomous.tenant,
+    term       text not null,
+    synonyms   text[] not null,
+    created_at timestamptz not null default now(),
+    primary key (tenant_id, term)
+);
+comment on table hartonomous.search_synonym is
+'Thesaurus and stop list of search by words: what else a term stands for; nothing: the term is passed over. term: its stemmed words.';
+insert into hartonomous.tenant_table (relation) values ('hartonomous.search_synonym');
+select hartonomous._dump_rows(array['hartonomous.search_synonym']::regclass[]);
+insert into hartonomous.operation values ('search_write', 'write');

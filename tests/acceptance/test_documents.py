@@ -147,6 +147,20 @@ def test_search_filters(dsn, pages):
     assert re.match(r" 1  0\.\d{3}  manual/\S+  \(artifact \d+\)\n", printed)
 
 
+@pytest.mark.parametrize(
+    ("mode", "function"),
+    [
+        ("keyword", "search_keyword(%s, 5)"),
+        ("hybrid", "search_hybrid(%s, k => 5)"),
+        ("vector", "search_vector(hartonomous.embed(%s), 5)"),
+    ],
+)
+def test_search_modes(dsn, connection, pages, mode, function):
+    found = cli.lines(dsn, "search", QUESTION, "-k", "5", "--mode", mode)
+    by_sql = connection.execute(f"select artifact_id, snippet from hartonomous.{function}", [QUESTION]).fetchall()
+    assert [(row["artifact_id"], row["snippet"]) for row in found] == by_sql and len(found) == 5
+
+
 def test_lineage_goes_down_to_bytes_and_weights(dsn, pages, weights):
     (answer,) = cli.lines(dsn, "search", "how does vacuum reclaim storage", "-k", "1")
     nodes = cli.lines(dsn, "lineage", answer["artifact_id"])

@@ -177,6 +177,7 @@ CASES = [
     ("hartonomous.search_ensemble('x', null)", "22023", "no models"),
     ("hartonomous.search_ensemble('x', array['tiny'], '{1,2}')", "22023", "for 1 models"),
     ("hartonomous.search_ensemble(null, array['tiny'])", "22004", "query is NULL"),
+    ("hartonomous.search_keyword('x', after_id => 3)", "22023", "after_score is NULL and after_id 3"),
     ("hartonomous.search_vector(null)", "22004", "query is NULL"),
     ("hartonomous.search_vector('[1]')", "ZH040", "expected 32 dimensions, not 1"),
     ("hartonomous.search_explain('[1]')", "ZH040", "expected 32 dimensions, not 1"),

@@ -62,6 +62,7 @@ def fill(client, connection, server, model, pages, dsn):
     client.ingest_part(client.ingest_begin("binary", "unfinished"), 5, b"part")
     client.ingest_commit(client.ingest_begin("binary", "finished"))
     client.metadata_schema_put("sensor", {"required": ["unit"]})
+    client.synonym_put("undo", ["roll back"])
     client.metadata_index_add("title")
     client.artifact_delete(client.ingest_text("deleted again"))
     client.artifact_delete(client.ingest_document("deleted.md", "# Gone\n\nWith all its passages.", "markdown"))

@@ -94,6 +94,7 @@ def fill(dsn: str, role: str) -> None:
         client.evaluation_put("labels", "classification", ["a text"], ["a"])
         client.secret_put("provider", f"of {role}")
         client.metadata_schema_put("sensor", {"required": ["unit"]})
+        client.synonym_put("undo", ["roll back"])
 
 
 def load(client: hartonomous.Client, version: str) -> None:

@@ -26,7 +26,8 @@ MASKED = {
 REFUSED = {
     "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest",
     "artifact_shapes", "artifact_overlap",
-    "image_pixels", "audio_samples", "sensor_samples", "text_lines", "search_spatial",
+    "image_pixels", "audio_samples", "sensor_samples", "text_lines", "search_spatial", "search_keyword",
+    "search_hybrid",
     "predict", "predict_many", "model_validate",
 }  # fmt: skip
 CALLERS_OWN = {
@@ -40,6 +41,7 @@ NO_VALUES = {
     "model_drop", "secret_put", "secret_list", "secret_drop",
     "metadata_schema_put", "metadata_schema_drop", "metadata_schema_list", "ingestion_log_error",
     "semantics_pending", "semantics_extract",
+    "synonym_put", "synonym_drop", "synonym_list",
     "model_archive", "model_rollback", "tensor_delta_add", "coefficient_set",
     "recall_audit", "embedding_model_register", "embedding_put_many", "embedding_model_analyze",
     "model_train_head", "model_retrain", "model_student", "evaluation_put", "evaluation_list", "evaluation_drop",
@@ -153,6 +155,8 @@ def test_no_filter_finds_out_what_is_masked(client, masked, filter):
         lambda: client.search_explain(vector, filter=filter),
         lambda: client.search_ensemble("x", ["tiny"], filter=filter),
         lambda: client.search_spatial(vector, "POINT Z (0 0 0)", 9),
+        lambda: client.search_keyword("the"),
+        lambda: client.search_hybrid("the"),
     )
     for call in calls:
         with pytest.raises(errors.NotPermitted, match="masked"):

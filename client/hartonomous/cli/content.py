@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,24 +131,35 @@ def extract(workers: int, batch: int) -> None:
         click.echo("nothing to extract")
 
 
+Mode = Callable[[Client, str, int, str | None, dict[str, Any] | None], list[SearchResult]]
+MODES: dict[str, Mode] = {
+    "vector": lambda on, query, k, model, filter: on.search_vector(on.embed(query, model), k, model, filter),
+    "keyword": lambda on, query, k, model, filter: on.search_keyword(query, k, model, filter),
+    "hybrid": lambda on, query, k, model, filter: on.search_hybrid(query, k=k, model=model, filter=filter),
+}
+
+
 @click.command()
 @click.argument("query")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many results.")
 @click.option("--filter", type=JsonObject(), help="What results must match, see above.")
 @click.option("--model", help="Name or name@version; default: the deployed one.")
+@click.option("--mode", type=click.Choice(list(MODES)), help="By what is searched, see above; default: all of it.")
 @json_option
-def search(query: str, k: int, filter: dict[str, Any] | None, model: str | None) -> None:
-    """Find what is nearest in meaning to QUERY.
+def search(query: str, k: int, filter: dict[str, Any] | None, model: str | None, mode: str | None) -> None:
+    """Find what answers QUERY by its meaning, its words and the document around it.
 
+    --mode vector goes by meaning alone, keyword by words ("phrases in quotes", -without, begin*), hybrid by both.
     Keys of --filter: modality, subtype, source_uri_prefix, created_after, created_before, metadata.
 
     \b
     Example:
       hartonomous search 'how do I reclaim disk space' -k 3
       hartonomous search 'locks' --filter '{"source_uri_prefix": "postgresql-17/"}' --json
+      hartonomous search '"vacuum full" -toast' --mode keyword
     """
     connection = client()
-    results = connection.search(query, k, model, filter)
+    results = MODES[mode](connection, query, k, model, filter) if mode else connection.search(query, k, model, filter)
     headings = _headings(connection, results)
     for rank, result in enumerate(results, 1):
         metadata = headings.get((result.artifact_id, result.source_uri), {})

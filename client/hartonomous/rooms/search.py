@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
 from hartonomous.records import SearchResult
-from hartonomous.records_search import EmbeddingIndex, RecallAudit
+from hartonomous.records_search import EmbeddingIndex, RecallAudit, Synonyms
 from hartonomous.rooms.atoms import Json, jsonb
 from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
@@ -127,6 +127,48 @@ class Search(Caller):
         options = {"k": k, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
         parts = None if weights is None else list(map(float, weights))
         return self._rows(SearchResult, "search_ensemble", given, weights=parts, **options)
+
+    def search_keyword(
+        self,
+        query: str,
+        k: int | None = None,
+        model: str | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+        after_score: float | None = None,
+        after_id: int | None = None,
+    ) -> list[SearchResult]:
+        """after_score and after_id: of the last row of the page before."""
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        after = {"after_score": _real(after_score), "after_id": after_id}
+        return self._rows(SearchResult, "search_keyword", {"query": query}, **options, **after)
+
+    def search_hybrid(
+        self,
+        query: str,
+        region: str | bytes | None = None,
+        weights: Json | None = None,
+        k: int | None = None,
+        model: str | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+    ) -> list[SearchResult]:
+        """region: WKT, EWKB or its hexadecimal form."""
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        return self._rows(
+            SearchResult, "search_hybrid", {"query": query}, region=region, weights=jsonb(weights), **options
+        )
+
+    def synonym_put(self, term: str, synonyms: Sequence[str] | None = None) -> None:
+        self._run("synonym_put", {"term": term}, synonyms=None if synonyms is None else list(synonyms))
+
+    def synonym_drop(self, term: str) -> None:
+        self._run("synonym_drop", {"term": term})
+
+    def synonym_list(self) -> list[Synonyms]:
+        return self._rows(Synonyms, "synonym_list", {})
 
     def search_explain(
         self,
