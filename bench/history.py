@@ -36,7 +36,7 @@ PARTS = """create table {0} (
 NARROW = """create table {0} (id bigint primary key, value real not null default 1, words text default 'some words');
     insert into {0} select n from generate_series(1, {1}) as n"""
 PERIODS = "select periods.add_system_time_period('{0}'); select periods.add_system_versioning('{0}')"
-INDEXES = "create index on {0}_history (tensor_atom_id); create index on {0}_history (model_tensor_id)"
+INDEXES = "create index on {0}_history (model_tensor_id)"
 VERSIONING = "select hartonomous.system_versioning_add('{0}')"
 
 

@@ -142,7 +142,6 @@ declare
 begin
     execute format('alter table %s add column sys_begin bigint not null default hartonomous._stamp()', relation);
     execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
-    execute format('create index on %s using brin (sys_end, sys_begin)', history);  -- rows come in the order of their ends
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     execute format('grant usage on schema %s to hartonomous_definer', space);
     execute format('grant select, insert on %s to hartonomous_definer', history);

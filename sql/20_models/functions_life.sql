@@ -129,11 +129,15 @@ $$;
 comment on function hartonomous._model_own(int, text) is
 'Id of one model of the tenant, finished or not: name when it has one version, else name@version.';
 
-create or replace function hartonomous._tensor_atom_used(tensor_atom_id bigint) returns boolean
+create or replace function hartonomous._tensor_atoms_unused(ids bigint[]) returns setof bigint
 language sql stable parallel safe
-return exists (select from hartonomous.tensor_atom_coefficient as c where c.tensor_atom_id = _tensor_atom_used.tensor_atom_id)
-    or exists (select from hartonomous.tensor_atom_coefficient_history as h where h.tensor_atom_id = _tensor_atom_used.tensor_atom_id);
-comment on function hartonomous._tensor_atom_used(bigint) is 'Whether a model or its history holds a tensor atom.';
+begin atomic
+    select id from unnest(_tensor_atoms_unused.ids) as id
+    except select c.tensor_atom_id from hartonomous.tensor_atom_coefficient as c join unnest(_tensor_atoms_unused.ids) as id on id = c.tensor_atom_id
+    except select h.tensor_atom_id from hartonomous.tensor_atom_coefficient_history as h join unnest(_tensor_atoms_unused.ids) as id on id = h.tensor_atom_id;
+end;
+comment on function hartonomous._tensor_atoms_unused(bigint[]) is
+'Those of tensor atoms that no model and no history holds. Reads all of the history, which has no index for it: that would slow each change of coefficients.';
 
 create or replace function hartonomous.model_drop(model text) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -171,10 +175,10 @@ begin
     -- lock first, judge after; what another transaction holds is being put into a model
     select array_agg(l.tensor_atom_id) into orphans
     from (select a.tensor_atom_id from hartonomous.tensor_atom as a
-          where a.tensor_atom_id = any (held) and not hartonomous._tensor_atom_used(a.tensor_atom_id)
+          where a.tensor_atom_id in (select hartonomous._tensor_atoms_unused(held))
           order by a.content_hash for update skip locked) as l;
     delete from hartonomous.tensor_atom as a
-    where a.tensor_atom_id = any (orphans) and not hartonomous._tensor_atom_used(a.tensor_atom_id);
+    where a.tensor_atom_id in (select hartonomous._tensor_atoms_unused(orphans));
     perform from hartonomous.tokenizer as t where t.tokenizer_id = gone.tokenizer_id for update skip locked;
     delete from hartonomous.tokenizer as t
     where found and t.tokenizer_id = gone.tokenizer_id

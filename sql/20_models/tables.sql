@@ -103,7 +103,6 @@ comment on column hartonomous.tensor_atom_coefficient.rank is
 '0 for a tile. Else the atom holds so many pairs of vectors, u as long as the matrix has rows and v as it has columns, of which the sum of u v^T is meant: float32, or int16 when its length says so';
 create index on hartonomous.tensor_atom_coefficient (tensor_atom_id);
 select hartonomous.system_versioning_add('hartonomous.tensor_atom_coefficient');
-create index on hartonomous.tensor_atom_coefficient_history (tensor_atom_id);
 create index on hartonomous.tensor_atom_coefficient_history (model_tensor_id);
 
 create table hartonomous.tensor_footprint (
