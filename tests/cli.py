@@ -16,6 +16,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 
 # verbs that print one line, which says that it is done
 SILENT = {
+    ("artifacts", "delete"), ("artifacts", "restore"), ("artifacts", "purge"),
     ("models", "deploy"), ("models", "drop"), ("models", "archive"), ("models", "rollback"),
     ("tenants", "add-role"), ("tenants", "remove-role"), ("keys", "revoke"),
     ("keys", "distrust"), ("policies", "drop"), ("limits", "drop"), ("secrets", "put"), ("secrets", "drop"),

@@ -13,10 +13,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from hartonomous import uploads
+from hartonomous import modalities, uploads
 from hartonomous.client import Client
 from hartonomous.errors import (
     ConnectionFailed,
+    ContentMalformed,
     Error,
     ExtensionMissing,
     InvalidContent,
@@ -37,6 +38,8 @@ FORMATS = ("auto", "html", "markdown", "text", "binary")
 CALLERS = (ConnectionFailed, ExtensionMissing, VersionMismatch, NoTenant, NotAuthenticated, NotPermitted, RateLimited)
 GROUP = 50  # files between two looks at what the server had
 LARGE = 16 << 20  # bytes above which a file is sent in parts
+BEGINNING = 64 << 10  # bytes of such a file that tell whether it is text
+SEARCHED_BYTES = 64 << 10  # above which the server searches no text as one
 
 _CURRENT = """
 select s.source_uri, s.artifact_id
@@ -48,6 +51,12 @@ _PASSAGES = """
 select count(*) from hartonomous.artifact_source as s
 where s.tenant_id = hartonomous.current_tenant() and s.document_uri = any(%(uris)s) and s.position is not null
 """
+_STORED = """
+select a.artifact_id, m.name,
+       a.canonical_text is null and a.subtype is null and m.name = any(%(legible)s) and a.content_length > %(searched)s
+from hartonomous.artifact as a join hartonomous.modality as m using (modality)
+where a.tenant_id = hartonomous.current_tenant() and a.artifact_id = any(%(ids)s)
+"""
 
 
 @dataclass(frozen=True)
@@ -57,13 +66,27 @@ class File:
     format: str
 
 
+@dataclass(frozen=True)
+class Stored:
+    source_uri: str
+    artifact_id: int
+    modality: str | None = None  # that was asked for; None: a document
+    fault: str | None = None  # why it is not of the one that its suffix says
+
+
 @dataclass
 class Ingest:
+    """What became of files; pairs begin with their source uris. modalities: of those that are not documents."""
+
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     passages: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)  # source uri, error
+    modalities: dict[str, int] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    undecoded: list[tuple[str, str]] = field(default_factory=list)  # stored as text or binary instead, and why
+    kept: list[tuple[str, str]] = field(default_factory=list)  # of another modality, under which their bytes were there
+    unsearched: list[str] = field(default_factory=list)  # texts that are too large to be searched as one
 
 
 def ingest(
@@ -71,7 +94,7 @@ def ingest(
     paths: Sequence[str | Path],
     format: str = "auto",
     uri_prefix: str | None = None,
-    modality: str = "binary",
+    modality: str = modalities.AUTO,
     exclude: Sequence[str] = (),
     progress: Progress = silent,
     metadata: Json | None = None,
@@ -80,7 +103,8 @@ def ingest(
 
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
     stored does not stop the others, and the ingestion log says why; what would stop each of them, such as a connection
-    that is lost or a right that is missing, is raised. progress counts bytes.
+    that is lost or a right that is missing, is raised. modality: of files that are not documents; auto goes by their
+    suffixes, and what cannot be decoded is stored as text, or else as binary. progress counts bytes.
     """
     files = find(paths, format, uri_prefix, exclude)
     result = Ingest()
@@ -89,12 +113,14 @@ def ingest(
     progress(0, total)
     for group in _groups(files):
         before = _known(client, group)
+        stored = []
         for file in group:
-            _ingest_one(
+            stored += _ingest_one(
                 client, file, modality, metadata, before[file.source_uri], result, _shifted(progress, done, total)
             )
             done += sizes[file.source_uri]
             progress(done, total)
+        _look_back(client, [one for one in stored if one.modality], result)
         uris = [file.source_uri for file in group]
         result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
     return result
@@ -165,26 +191,42 @@ def _ingest_one(
     before: set[int],
     result: Ingest,
     progress: Progress,
-) -> None:
+) -> list[Stored]:
     started = time.monotonic()
     try:
-        artifact_id = _retried(partial(_ingest_file, client, file, modality, metadata, progress))
+        stored = _retried(partial(_ingest_file, client, file, modality, metadata, progress))
     except CALLERS:
         raise
     except (Error, OSError) as error:
         result.failed.append((file.source_uri, str(error)))
         with suppress(Error):  # the row of a call that failed went with its transaction
             client.ingestion_log_error(file.source_uri, str(error), timedelta(seconds=time.monotonic() - started))
-        return
-    if artifact_id in before:
+        return []
+    if stored.artifact_id in before:
         result.unchanged += 1
     elif before:
         result.changed += 1
     else:
         result.new += 1
+    return [stored]
 
 
-def _retried(call: Callable[[], int]) -> int:
+def _look_back(client: Client, stored: list[Stored], result: Ingest) -> None:
+    """Counts modalities as the server has them: bytes that were there keep theirs."""
+    ids = [one.artifact_id for one in stored]
+    arguments = {"ids": ids, "legible": list(modalities.LEGIBLE), "searched": SEARCHED_BYTES}
+    found = {row[0]: row[1:] for row in client.query(_STORED, arguments)} if ids else {}
+    for one in stored:
+        if one.artifact_id not in found:  # deleted meanwhile
+            continue
+        modality, unsearched = found[one.artifact_id]
+        result.modalities[modality] = result.modalities.get(modality, 0) + 1
+        result.undecoded += [(one.source_uri, f"stored as {modality}: {one.fault}")] if one.fault else []
+        result.kept += [(one.source_uri, modality)] if modality != one.modality else []
+        result.unsearched += [one.source_uri] if unsearched else []
+
+
+def _retried(call: Callable[[], Stored]) -> Stored:
     """The call's result; a deadlock or a conflict with another session is tried again, twice."""
     for _ in range(2):
         try:
@@ -197,12 +239,10 @@ def _retried(call: Callable[[], int]) -> int:
 
 def _ingest_file(
     client: Client, file: File, modality: str, metadata: Json | None = None, progress: Progress = silent
-) -> int:
-    if file.format == "binary" and file.path.stat().st_size > LARGE:
-        return uploads.ingest(client, file.path, modality, file.source_uri, metadata, progress=progress)
-    data = file.path.read_bytes()
+) -> Stored:
     if file.format == "binary":
-        return client.ingest(data, modality, source_uri=file.source_uri, metadata=metadata)
+        return _ingest_bytes(client, file, modality, metadata, progress)
+    data = file.path.read_bytes()
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -214,4 +254,29 @@ def _ingest_file(
             f"text contains a NUL character at {at}, which PostgreSQL texts cannot hold",
             hint="remove it, or ingest the file with --format binary",
         )
-    return client.ingest_document(file.source_uri, text, file.format, metadata)
+    return Stored(file.source_uri, client.ingest_document(file.source_uri, text, file.format, metadata))
+
+
+def _ingest_bytes(
+    client: Client, file: File, modality: str, metadata: Json | None = None, progress: Progress = silent
+) -> Stored:
+    large = file.path.stat().st_size > LARGE
+    with file.path.open("rb") as stream:
+        data = stream.read(BEGINNING if large else -1)
+
+    def put(modality: str, fault: str | None = None) -> Stored:
+        if large:
+            artifact_id = uploads.ingest(client, file.path, modality, file.source_uri, metadata, progress=progress)
+        else:
+            artifact_id = client.ingest(data, modality, source_uri=file.source_uri, metadata=metadata)
+        return Stored(file.source_uri, artifact_id, modality, fault)
+
+    if modality != modalities.AUTO:
+        return put(modality)
+    named, plain = modalities.guess(file.path, data, whole=not large)
+    try:
+        return put(named)
+    except ContentMalformed as error:
+        if named == plain:
+            raise
+        return put(plain, error.message)

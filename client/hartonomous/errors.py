@@ -255,6 +255,7 @@ def translated() -> Iterator[None]:
 def from_psycopg(error: psycopg.Error) -> Error:
     state = error.sqlstate
     message = error.diag.message_primary or str(error).strip()
+    message = re.sub(r"^(spiexceptions\.\w+|plpy\.\w+): ", "", message)  # of SQL that the server's Python called
     detail, hint = error.diag.message_detail, error.diag.message_hint
     if state in SERVER_ERRORS:
         cls = SERVER_ERRORS[state]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import IO, Any
 
 from psycopg.pq import TransactionStatus
 
-from hartonomous import safetensors
+from hartonomous import files, safetensors
 from hartonomous.client import Client
 from hartonomous.errors import (
     ModelCorrupt,
@@ -203,18 +202,12 @@ def _hex(digest: bytes | None) -> str:
 def export(client: Client, model: str, file: str | Path, progress: Progress = silent) -> ModelExport:
     """Writes a model's weights as a safetensors file; an interrupted run leaves no file."""
     file = Path(file)
-    unfinished = file.with_name(file.name + ".part")
+    files.check_folder(file)
     with client.snapshot():
         tensors = _layout(client.tensor_list(model))
         metadata = client.model_files(model)["config"].get("safetensors_metadata")
-        try:
-            with unfinished.open("wb") as stream:
-                safetensors.write(stream, tensors, metadata, _slices(client, model, tensors, progress))
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with files.replacing(file) as stream:
+            safetensors.write(stream, tensors, metadata, _slices(client, model, tensors, progress))
     return ModelExport(model, str(file), len(tensors), sum(tensor.length for tensor in tensors))
 
 

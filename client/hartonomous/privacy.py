@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hartonomous import files
 from hartonomous.client import Client
 from hartonomous.errors import Error, ExportIncomplete
 from hartonomous.progress import Progress, silent
@@ -51,23 +51,16 @@ def _sha256(line: str) -> str | None:
 def export(client: Client, tenant_id: int, file: str | Path, progress: Progress = silent) -> TenantExport:
     """Writes all data of a tenant as lines of JSON; an interrupted run leaves no file."""
     file = Path(file)
-    unfinished = file.with_name(file.name + ".part")
     lines = done = size = 0
     total = None
     record: dict[str, Any] = {}
-    try:
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            for line in verified(client.tenant_export(tenant_id)):
-                record = json.loads(line)
-                total = record["content_bytes"] if total is None else total
-                done += len(record["content"]["data"]) * 3 // 4 if "content" in record else 0
-                progress(min(done, total), total)
-                lines, size = lines + 1, size + stream.write(line.encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with files.replacing(file, 0o600) as stream:
+        for line in verified(client.tenant_export(tenant_id)):
+            record = json.loads(line)
+            total = record["content_bytes"] if total is None else total
+            done += len(record["content"]["data"]) * 3 // 4 if "content" in record else 0
+            progress(min(done, total), total)
+            lines, size = lines + 1, size + stream.write(line.encode() + b"\n")
     return TenantExport(tenant_id, str(file), lines, size, record["rows"], record["sha256"])
 
 

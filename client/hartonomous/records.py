@@ -86,14 +86,6 @@ class Range:
 
 
 @dataclass(frozen=True)
-class AtomFault:
-    h_xy: int
-    h_yz: int
-    h_zm: int
-    fault: str
-
-
-@dataclass(frozen=True)
 class Shape:
     kind: str
     ordinal: int
@@ -139,50 +131,6 @@ class Line:
     line: int
     body: str
     geom: bytes
-
-
-@dataclass(frozen=True)
-class AtomIdentity:
-    h_xy: int
-    h_yz: int
-    h_zm: int
-    content_hash: bytes
-    x: int
-    y: int
-    z: int
-    m: int
-
-
-@dataclass(frozen=True)
-class NearAtom:
-    """A leaf and how far it is, in the plane of x and y."""
-
-    h_xy: int
-    h_yz: int
-    h_zm: int
-    distance: float
-
-
-@dataclass(frozen=True)
-class PathStep:
-    """An artifact on the way, after step edges that are cost long together; None when masked."""
-
-    step: int
-    artifact_id: int
-    cost: float | None
-
-
-@dataclass(frozen=True)
-class SpatialSummary:
-    """Atoms of a modality, the tenant's or public ones; bbox as hexadecimal EWKB."""
-
-    modality: str
-    public: bool
-    bbox: str | None
-    atom_count: int
-    total_refs: int | None
-    avg_complexity: float
-    refreshed_at: datetime
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hartonomous.client import Client
-from hartonomous.errors import UploadIncomplete
+from hartonomous.errors import ContentMalformed, UploadIncomplete
 from hartonomous.progress import Progress, silent
 from hartonomous.records import Range
 from hartonomous.rooms.atoms import Json
@@ -34,6 +34,9 @@ def ingest(
         return client.ingest_commit(upload_id, _send(client, upload_id, path, progress))
     except UploadIncomplete:  # of an earlier state of the file, or longer than it is now
         client.ingest_abort(upload_id)
+    except ContentMalformed:
+        client.ingest_abort(upload_id)
+        raise
     upload_id = client.ingest_begin(modality, uri, metadata)
     return client.ingest_commit(upload_id, _send(client, upload_id, path, progress))
 

@@ -12,7 +12,7 @@ begin
     where a.artifact_id = _artifact_root.artifact_id and a.tenant_id in (0, _artifact_root.tenant_id) and a.deleted_at is null;
     if not found then
         raise exception 'no artifact %', _artifact_root.artifact_id using errcode = 'ZH010',
-            hint = format('hartonomous.search and hartonomous.artifact list what your tenant has; it may be deleted: hartonomous.artifact_restore(%s) brings it back',
+            hint = format('hartonomous.search and hartonomous.artifact list what your tenant has; hartonomous.artifact_deleted those that hartonomous.artifact_restore(%s) brings back',
                           coalesce(_artifact_root.artifact_id::text, 'id'));
     end if;
 end

@@ -26,7 +26,7 @@ comment on function hartonomous._point(@extschema:postgis@.geometry) is
 '(x, y) of a geometry that consists of one point; 22023 for NULL, for none or several, for an SRID and for coordinates that are not finite.';
 
 create or replace function hartonomous.atom_nearest(place @extschema:postgis@.geometry, k int default 10, modality text default null)
-returns table (h_xy bigint, h_yz bigint, h_zm bigint, distance double precision)
+returns table (h_xy bigint, h_yz bigint, h_zm bigint, distance double precision, value bytea, artifact_id bigint)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -44,10 +44,13 @@ begin
         raise exception 'k is %, expected 1 to 10000', coalesce(k::text, 'NULL') using errcode = '22023';
     end if;
     return query
-    select n.h_xy, n.h_yz, n.h_zm, n.distance
+    select n.h_xy, n.h_yz, n.h_zm, n.distance, n.value,
+           (select x.artifact_id from hartonomous.artifact as x
+            where x.tenant_id = n.tenant_id and x.content_hash = n.content_hash and x.deleted_at is null
+              and (x.h_xy, x.h_yz, x.h_zm) = (n.h_xy, n.h_yz, n.h_zm))
     from (select 0 union select tenant) as t (tenant_id)
     cross join lateral (
-        select a.h_xy, a.h_yz, a.h_zm, hartonomous._leaf_point(a.geom) <-> target as distance
+        select a.tenant_id, a.h_xy, a.h_yz, a.h_zm, a.value, a.content_hash, hartonomous._leaf_point(a.geom) <-> target as distance
         from hartonomous.atom as a
         where a.tenant_id = t.tenant_id and a.value is not null and a.h_xy >= low and a.h_xy < high
         order by hartonomous._leaf_point(a.geom) <-> target, a.h_zm operator(@extschema:btree_gist@.<->) 0::bigint, a.h_xy, a.h_yz
@@ -57,7 +60,7 @@ begin
 end
 $$;
 comment on function hartonomous.atom_nearest(@extschema:postgis@.geometry, int, text) is
-'The k leaf atoms of the tenant and of tenant 0 that lie nearest to a point in the plane of x and y, nearest first, equally near ones in the order of h_zm; what belongs to deleted artifacts counts until it is collected. place: one point of SRID 0, of which z and m do not count; modality: only atoms of it. Coordinates of content come from atom_identity. Errors: 22023 place, k (1 to 10000) or modality, ZH002 masked.';
+'The k leaf atoms of the tenant and of tenant 0 that lie nearest to a point in the plane of x and y, nearest first, equally near ones in the order of h_zm. value: the bytes; artifact_id: the artifact of which they are the whole, NULL for leaves that are parts only (atom_parts finds where they stand in an artifact). What belongs to deleted artifacts counts until it is collected. place: one point of SRID 0, of which z and m do not count; modality: only atoms of it. Coordinates of content come from atom_identity. Errors: 22023 place, k (1 to 10000) or modality, ZH002 masked.';
 
 create or replace function hartonomous._artifact_nearest(tenant_id int, ids bigint[], id_xs int[], id_ys int[], k int)
 returns table (ord bigint, artifact_ids bigint[], xs int[], ys int[])

@@ -41,7 +41,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded and searched; without one a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded, searched and extracted from. Without one it is, of text and code in UTF-8 of at most 65,536 bytes, the content itself; larger ones are neither embedded, searched nor extracted: ingest_document splits them. A text in which nothing can be seen, such as an empty one, counts as none. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -75,7 +75,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
-'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. Without canonical_text a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: see ingest_many.';
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. canonical_text: what is embedded, searched and extracted from; without one it is that of small texts, an empty one: none; see ingest_many, errors too.';
 
 create or replace function hartonomous._ingest(
     tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint
@@ -97,7 +97,7 @@ begin atomic
                               canonical_text => ingest_text.content, metadata => ingest_text.metadata);
 end;
 comment on function hartonomous.ingest_text(text, text, jsonb, text) is
-'Stores a text as its UTF-8 bytes, unchanged and whole, and returns its artifact id. An embedding reads no more of it than the model''s max_tokens: ingest_document splits long texts. Errors: see ingest_many.';
+'Stores a text as its UTF-8 bytes, unchanged and whole, and returns its artifact id. An embedding reads no more of it than the model''s max_tokens: ingest_document splits long texts. A text in which nothing can be seen is not embedded. Errors: see ingest_many.';
 
 create or replace function hartonomous._document_lock(tenant_id int, source_uris text[]) returns void
 language plpgsql volatile parallel unsafe

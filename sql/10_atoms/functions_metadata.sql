@@ -16,7 +16,7 @@ begin
 end
 $$;
 comment on function hartonomous.metadata_schema_put(text, jsonb) is
-'From now on metadata of what the caller''s tenant ingests in a modality must be valid under a JSON Schema (Draft 2020-12, 64 KiB; an earlier one is replaced). What is stored already is not checked again. References stay inside the schema ("#/..."), patterns are PostgreSQL''s regular expressions, format only annotates. Errors: 22023 unknown modality, or no schema that can be used, 2201B pattern, 22004 NULL.';
+'From now on metadata of what the caller''s tenant ingests in a modality must be valid under a JSON Schema (Draft 2020-12, 64 KiB; an earlier one is replaced). What is stored already is not checked again. References stay inside the schema ("#/..."), patterns are PostgreSQL''s regular expressions, format only annotates. Errors: 22023 unknown modality, or no schema that can be used, such as one with a pattern that is no regular expression, 22004 NULL.';
 
 create or replace function hartonomous._metadata_schema_check(schema jsonb) returns void
 language plpython3u stable parallel restricted

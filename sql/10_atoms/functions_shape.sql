@@ -49,6 +49,18 @@ $$;
 comment on function hartonomous._shape_root(bigint, text[]) is
 'Root atom and owner of an artifact whose content the caller may read; ZH010 no such artifact, ZH002 masked, 22023 of another modality.';
 
+create or replace function hartonomous._plane_check(what text, place @extschema:postgis@.geometry) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if @extschema:postgis@.st_srid(place) <> 0 then
+        raise exception '% has the SRID %, expected 0', what, @extschema:postgis@.st_srid(place)
+            using errcode = '22023', hint = 'coordinates are the artifact''s own, not on the earth: st_setsrid(geometry, 0) says so';
+    end if;
+end
+$$;
+comment on function hartonomous._plane_check(text, @extschema:postgis@.geometry) is '22023 for a geometry with an SRID.';
+
 create or replace function hartonomous.artifact_shapes(
     artifact_id bigint, of_kind text default null, within @extschema:postgis@.geometry default null)
 returns table (kind text, ordinal int, geom @extschema:postgis@.geometry, properties jsonb)
@@ -58,6 +70,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     owner constant int := case when artifact_id is not null then (hartonomous._shape_root(artifact_id)).owner_id end;
 begin
+    perform hartonomous._plane_check('within', within);
     if within is null then
         return query
         select s.kind, s.ordinal, s.geom, s.properties from hartonomous.artifact_shape as s
@@ -76,7 +89,7 @@ begin
 end
 $$;
 comment on function hartonomous.artifact_shapes(bigint, text, @extschema:postgis@.geometry) is
-'Shapes that the decoder of an artifact''s modality found in it, of one kind or all, those that intersect a geometry or all; coordinates are the artifact''s own. No rows for what is not decoded. Errors: ZH010 no such artifact, ZH002 masked. NULL in gives no rows.';
+'Shapes that the decoder of an artifact''s modality found in it, of one kind or all, those that intersect a geometry or all; coordinates are the artifact''s own. No rows for what is not decoded. Errors: ZH010 no such artifact, ZH002 masked, 22023 SRID. NULL in gives no rows.';
 
 create or replace function hartonomous.artifact_overlap(
     a bigint, b bigint, reach double precision default 0, kind_a text default null, kind_b text default null)
@@ -117,6 +130,7 @@ begin
     if artifact_id is null or @extschema:postgis@.st_isempty(box) then
         return;
     end if;
+    perform hartonomous._plane_check('box', box);
     root := hartonomous._shape_root(artifact_id, array['image']);
     return query
     select p.x, p.y, (array[st.r, st.g, st.b, st.a])[1:i.channels]::real[], @extschema:postgis@.st_makepoint(p.x + 0.5, p.y + 0.5)
@@ -130,7 +144,7 @@ begin
 end
 $$;
 comment on function hartonomous.image_pixels(bigint, @extschema:postgis@.geometry) is
-'Pixels of an image (its first frame), decoded when asked for: row by row those whose squares overlap the box of a geometry, or all; at most 1,048,576. x to the right, y down, from 0; channels in the order of the mode that artifact.semantics names, a palette as RGB or RGBA; geom: the middle of the pixel. Errors: ZH010 no such artifact, ZH002 masked, 22023 no image or too many pixels. NULL in gives no rows.';
+'Pixels of an image (its first frame), decoded when asked for: row by row those whose squares overlap the box of a geometry, or all; at most 1,048,576. x to the right, y down, from 0; channels in the order of the mode that artifact.semantics names, a palette as RGB or RGBA; geom: the middle of the pixel. Errors: ZH010 no such artifact, ZH002 masked, 22023 no image, SRID or too many pixels. NULL in gives no rows.';
 
 create or replace function hartonomous._image_pixels(
     h_xy bigint, h_yz bigint, h_zm bigint, content_length bigint, box double precision[],

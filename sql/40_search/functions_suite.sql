@@ -21,7 +21,7 @@ begin
         raise exception 'center and radius must not be NULL' using errcode = '22004', hint = 'hartonomous.project gives the place of a vector';
     elsif @extschema:postgis@.st_geometrytype(center) <> 'ST_Point' or @extschema:postgis@.st_zmflag(center) <> 2
           or @extschema:postgis@.st_isempty(center) or @extschema:postgis@.st_srid(center) <> 0 then
-        raise exception 'center is %, expected a POINT Z', @extschema:postgis@.st_asewkt(center) using errcode = '22023',
+        raise exception 'center is %, expected a POINT Z of SRID 0', @extschema:postgis@.st_asewkt(center) using errcode = '22023',
             hint = 'hartonomous.project gives the place of a vector';
     elsif not radius between 0 and 1e9 or (@extschema:postgis@.st_x(center) + @extschema:postgis@.st_y(center) + @extschema:postgis@.st_z(center)
                                            between -1e9 and 1e9) is not true then

@@ -28,7 +28,8 @@ def pages(dsn, weights, tmp_path_factory):
     folder = corpus.write(tmp_path_factory.mktemp("manual"), content)
     first = ingest(dsn, folder)
     passages = sum(len(document.split(text, "html").passages) for text in content.values())
-    assert first == {"new": 31, "changed": 0, "unchanged": 0, "passages": first["passages"], "failed": []}
+    told = {"modalities": {}, "failed": [], "undecoded": [], "kept": [], "unsearched": []}
+    assert first == {"new": 31, "changed": 0, "unchanged": 0, "passages": first["passages"], **told}
     assert 0.9 * passages <= first["passages"] <= passages  # a text that stands on a page twice is one occurrence
     assert embed(dsn) > 0
     return folder
@@ -184,7 +185,7 @@ def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp
     (tmp_path / "c.txt").write_text("a text that can be stored")
     (tmp_path / "d.bin").write_bytes(bytes(range(256)))
     result = cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "mixed/", code=1)
-    assert result.stdout.startswith("2 documents: 2 new")
+    assert result.stdout.startswith("4 files: 2 new, 0 changed, 0 unchanged, 2 failed; 0 passages; 1 binary;")
     assert "mixed/a.txt: byte 3 is not UTF-8" in result.stderr and "iconv" in result.stderr
     assert "mixed/b.txt: text contains a NUL character at 4" in result.stderr
     stored = connection.execute(
@@ -202,7 +203,7 @@ def test_files_whose_metadata_fail_the_schema_are_refused_and_logged(dsn, connec
     put, drop = "select hartonomous.metadata_schema_put('text', %s)", "select hartonomous.metadata_schema_drop('text')"
     connection.execute(put, ['{"required": ["author"]}'])
     refused = cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "schema/", code=1)
-    assert 'schema/a.txt: metadata at "" is {}, expected {"required": ["author"]}' in refused.stderr
+    assert 'schema/a.txt: metadata is {}, expected {"required": ["author"]}' in refused.stderr
     stored = "select metadata ->> 'author' from hartonomous.artifact_source where source_uri = 'schema/a.txt'"
     assert connection.execute(stored).fetchall() == []
     cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "schema/", "--metadata", '{"author": "Ann"}')
@@ -213,6 +214,58 @@ def test_files_whose_metadata_fail_the_schema_are_refused_and_logged(dsn, connec
         " where source_uri = 'schema/a.txt' order by started_at"
     ).fetchall()
     assert [(error is None, created, timed) for error, created, timed in logged] == [(False, 0, True), (True, 1, True)]
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000"
+    "000049454e44ae426082"
+)
+
+
+def test_each_file_is_of_the_modality_that_its_name_says(dsn, connection, tmp_path):
+    contents = {
+        "pixel.png": PIXEL, "broken.png": b"\x89PNG\r\n\x1a\n and no more", "missing.png": b"404 not found",
+        "tool.py": b"def tool():\n    pass\n", "heat.csv": b"0,1\n1,2\n", "names.csv": b"name\nAda\n",
+        "settings.yaml": b"depth: 3\n", "noise": bytes(range(256)), "empty.py": b"", "long.log": b"again\n" * 20000,
+    }  # fmt: skip
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    arguments = ["ingest", tmp_path, "--uri-prefix", "auto/"]
+    (first,) = cli.lines(dsn, *arguments)
+    assert (first["new"], first["failed"], first["kept"]) == (10, [], [])
+    assert first["modalities"] == {"image": 1, "code": 1, "sensor": 1, "text": 4, "binary": 3}
+    assert [(uri, told.partition(":")[0]) for uri, told in first["undecoded"]] == [
+        ("auto/broken.png", "stored as binary"),
+        ("auto/missing.png", "stored as text"),
+        ("auto/names.csv", "stored as text"),
+    ]
+    assert first["unsearched"] == ["auto/long.log"]
+    searched = connection.execute(
+        "select s.source_uri from hartonomous.artifact_source as s"
+        " join hartonomous.artifact_text as t using (artifact_id) where s.source_uri like 'auto/%'"
+    ).fetchall()
+    legible = "missing.png", "tool.py", "names.csv", "settings.yaml"
+    assert {uri for (uri,) in searched} == {f"auto/{name}" for name in legible}
+
+    again = cli.run(dsn, *arguments)
+    assert "10 files: 0 new, 0 changed, 10 unchanged, 0 failed; 0 passages; 3 binary, 1 code, 1 image" in again.stdout
+    assert "3 of them keep the modality" in again.stderr and "auto/broken.png: binary" in again.stderr
+    refused = cli.run(dsn, "ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image")
+    assert "said/noise: binary" in refused.stderr  # these bytes are there
+    (tmp_path / "noise").write_bytes(bytes(range(255)))
+    refused = cli.run(dsn, "ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image", code=1)
+    assert "1 failed" in refused.stdout and "error: said/noise: found content that begins with" in refused.stderr
+
+
+def test_a_large_file_that_cannot_be_decoded_goes_in_parts_too(dsn, connection, tmp_path):
+    path = tmp_path / "large.png"
+    path.write_bytes(b"\x89PNG" + bytes(17 << 20))
+    (result,) = cli.lines(dsn, "ingest", path, "--uri-prefix", "parts/")
+    assert result["modalities"] == {"binary": 1} and result["undecoded"][0][0] == "parts/large.png"
+    left = connection.execute(
+        "select count(*) from hartonomous.upload where source_uri = 'parts/large.png' and artifact_id is null"
+    )
+    assert left.fetchone() == (0,)
 
 
 def test_a_large_file_goes_in_parts(dsn, connection, tmp_path):

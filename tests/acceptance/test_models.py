@@ -120,3 +120,9 @@ def test_a_model_whose_embeddings_are_stored_stays(dsn, connection, client, fold
     error = cli.run(dsn, "models", "drop", "needed", "--yes", code=1).stderr
     assert "embedding" in error and "HINT" in error
     assert state.exact(connection) == before
+
+
+@pytest.mark.parametrize("arguments", [["models", "export", "tiny"], ["tenants", "export", "1"]], ids=" ".join)
+def test_an_export_into_a_missing_folder_says_so(dsn, tmp_path, arguments):
+    error = cli.run(dsn, *arguments, tmp_path / "missing" / "file", code=1).stderr
+    assert f"{tmp_path / 'missing'} does not exist, expected a folder" in error and "mkdir -p" in error

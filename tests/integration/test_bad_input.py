@@ -295,7 +295,7 @@ def test_hints_name_the_way_back(client):
     for gone in (artifact, artifact + 1):  # whether it was ever there is not told
         with pytest.raises(hartonomous.Error, match=f"no artifact {gone}") as raised:
             client.content(gone)
-        assert raised.value.hint.endswith(f"it may be deleted: hartonomous.artifact_restore({gone}) brings it back")
+        assert raised.value.hint.endswith(f"those that hartonomous.artifact_restore({gone}) brings back")
 
 
 def test_a_document_may_become_empty_and_come_back(connection):

@@ -135,7 +135,7 @@ select is_empty(
 -- security definer: a reviewed list; each takes the tenant from _permit, or is listed with its reason in CONTRIBUTING.md
 select set_eq(
     'select proname from ours where prosecdef',
-    array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', 'atom_identity', 'atom_nearest', 'atom_path', 'spatial_summary', 'spatial_summary_refresh', 'attention', 'artifact_delete', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
+    array['_commit_time', '_permit', '_permit_read', '_tables_readable', '_vector', '_version_keep', 'atom_identity', 'atom_nearest', 'atom_parts', 'atom_path', 'spatial_summary', 'spatial_summary_refresh', 'attention', 'artifact_delete', 'artifact_deleted', 'artifact_restore', 'artifact_show', 'access_policy_drop', 'access_policy_list', 'access_policy_put', 'api_key_create', 'api_key_list',
           'artifact_shapes', 'artifact_overlap', 'audio_samples', 'image_pixels', 'sensor_samples', 'text_lines',
           'api_key_revoke', 'api_key_rotate', 'audit_collect', 'audit_list', 'audit_seal', 'audit_verify', 'authenticate', 'authenticate_jwt', 'content',
           'content_slice', 'current_tenant', 'detokenize', 'embed', 'embed_artifacts', 'embed_many', 'embedding_pending', 'generate', 'generate_many', 'generate_stream', 'impact',

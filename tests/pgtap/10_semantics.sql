@@ -40,7 +40,7 @@ select is((select semantics from hartonomous.artifact where artifact_id = :bytes
 select is((select semantics ->> 'language' from hartonomous.artifact_show(array[:german])), 'de', 'shown with the artifact');
 
 -- it is done again when the text comes later, or the extractor is another one
-select hartonomous.ingest('bytes first', 'text') as later \gset
+select hartonomous.ingest('bytes first') as later \gset
 select is(hartonomous.semantics_pending(), '{}');
 select is(hartonomous.ingest_text('bytes first'), :later::bigint);
 select is(hartonomous.semantics_pending(), array[:later]::bigint[]);

@@ -1,7 +1,7 @@
 -- Room 10: what decoders find, and who may see it.
 begin;
 \ir setup.psql
-select plan(64);
+select plan(66);
 
 -- 3 x 2 pixels, and 4 frames of 16 bits at 8 Hz
 \set picture '\\x89504e470d0a1a0a0000000d49484452000000030000000208020000001216f14d0000001749444154789c63f8cfc0c000c15c22721a46366e015100335904c0e42498cb0000000049454e44ae426082'
@@ -35,6 +35,8 @@ select is_empty(format('select * from hartonomous.artifact_shapes(%s)', :plain),
 select is_empty(format('select * from hartonomous.artifact_shapes(%s, %L)', :png, 'node'));
 select is(count(*), 1::bigint, 'a place chooses') from hartonomous.artifact_shapes(:png, within => 'POINT(1 1)');
 select is_empty(format('select * from hartonomous.artifact_shapes(%s, within => %L)', :png, 'POINT(9 9)'));
+select throws_ok(format('select * from hartonomous.artifact_shapes(%s, within => %L)', :png, 'SRID=4326;POINT(1 1)'), '22023', 'within has the SRID 4326, expected 0');
+select throws_ok(format('select * from hartonomous.image_pixels(%s, %L)', :png, 'SRID=4326;POINT(1 1)'), '22023', 'box has the SRID 4326, expected 0');
 select results_eq(format('select * from hartonomous.artifact_overlap(%s, %s)', :png, :wav), $$values ('tile', 0, 'envelope', 0, 0::float8)$$);
 select is_empty(format('select * from hartonomous.artifact_overlap(%s, %s, kind_a => %L)', :png, :wav, 'envelope'));
 select is_empty('select * from hartonomous.artifact_shapes(null) union all select * from hartonomous.artifact_shapes(null, within => null)');

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(64);
+select plan(65);
 
 set local role ann;
 select throws_ok($$select * from hartonomous.search('tea')$$, 'ZH020', 'no embedding model is deployed');
@@ -11,6 +11,7 @@ select hartonomous.ingest_text('hot tea', 'shelf:1', '{"kind": "drink"}') as tea
        hartonomous.ingest_text('a blue book', 'desk:1', '{"pages": 3}') as book, hartonomous.ingest('\x89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000000049454e44ae426082', 'image') as picture \gset
 
 -- embed_artifacts
+select hartonomous.ingest_text('') as empty, hartonomous.ingest_text(E' \n') as blank \gset
 select is(hartonomous.embedding_pending(), array(select unnest(array[:tea, :milk, :book]::bigint[]) order by 1), 'what has a text and no embedding');
 select is(hartonomous.embedding_pending(batch => 2), array(select unnest(array[:tea, :milk, :book]::bigint[]) order by 1 limit 2));
 select set_eq($$select unnest(hartonomous.embedding_pending(worker => w, workers => 3)) from generate_series(0, 2) as w$$,
@@ -20,6 +21,7 @@ select throws_ok($$select hartonomous.embedding_pending(workers => 0)$$, '22023'
 select throws_ok($$select hartonomous.embedding_pending('nosuch')$$, 'ZH020');
 select is(hartonomous.embed_artifacts(array[:tea, :milk, :book]::bigint[]), 3::bigint);
 select is(hartonomous.embed_artifacts(array[:tea, :milk, :book, :picture]::bigint[]), 0::bigint, 'once is enough; what has no text is passed over');
+select is(hartonomous.embed_artifacts(array[:empty, :blank]::bigint[]), 0::bigint, 'nor is an empty text embedded');
 select is(hartonomous.embed_artifacts(null), 0::bigint);
 select is(hartonomous.embedding_pending(), '{}');
 select is((select count(*) from hartonomous.inference_request where operation = 'embed_artifacts'), 1::bigint, 'one request, none for nothing');

@@ -19,12 +19,12 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
-    "content", "content_slice", "artifact_show", "search", "search_vector", "search_ensemble",
+    "content", "content_slice", "artifact_show", "artifact_deleted", "search", "search_vector", "search_ensemble",
     "search_explain", "lineage", "impact",
     "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
-    "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest",
+    "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest", "atom_parts",
     "artifact_shapes", "artifact_overlap",
     "image_pixels", "audio_samples", "sensor_samples", "text_lines", "search_spatial", "search_keyword",
     "search_hybrid",
@@ -94,8 +94,10 @@ def known(dsn: str, key: str) -> SimpleNamespace:
         named = "select name, artifact_id from hartonomous.artifact join hartonomous.modality using (modality)"
         media = dict(client.query(named).fetchall())
         assert client.artifact_shapes(media["image"]) and client.artifact_shapes(media["audio"])
+        client.artifact_delete(client.ingest_text("gone", "gone:1"))
+        (gone,) = client.artifact_deleted("gone:")
         return SimpleNamespace(found=found, ids=ids, shown=shown, tensors=tensors, media=media,
-                               vector=client.embed("the data base"))  # fmt: skip
+                               deleted=gone.artifact_id, vector=client.embed("the data base"))  # fmt: skip
 
 
 @pytest.fixture(params=["role", "key"])
@@ -124,6 +126,8 @@ def test_geometry(client, masked):
     artifact = masked.known.ids[0]
     with pytest.raises(errors.NotPermitted, match="places of atoms are masked for this caller"):
         client.atom_nearest("POINT(0 0)")
+    with pytest.raises(errors.NotPermitted, match="places of atoms are masked for this caller"):
+        client.atom_parts(artifact)
     way = client.atom_path(artifact, artifact)
     assert [(row.artifact_id, row.cost) for row in way] == [(artifact, None)]
     assert {row.bbox for row in client.spatial_summary()} <= {None}
@@ -135,6 +139,15 @@ def test_artifact_show(client, masked):
     for row in shown:
         assert (row.subtype, row.source_uri, row.canonical_text) == (TEXT, TEXT, TEXT)
         assert (row.metadata, row.semantics, row.content_hash) == (JSON, JSON, BYTES)
+
+
+def test_artifact_deleted(client, masked):
+    rows = client.artifact_deleted()
+    assert masked.known.deleted in {row.artifact_id for row in rows}
+    assert {(row.source_uri, row.content_length) for row in rows} == {(TEXT, None)}
+    assert {row.subtype for row in rows} <= {TEXT, None}
+    with pytest.raises(errors.NotPermitted, match="source uris are masked for this caller"):
+        client.artifact_deleted("gone:")
 
 
 def test_search(client, masked):

@@ -40,6 +40,12 @@ def test_messages_of_plpgsql_have_no_prefix():
     assert str(raised(psycopg.DatabaseError, "no model 'x'", "ZH020")) == "no model 'x'"
 
 
+@pytest.mark.parametrize("prefix", ["spiexceptions.UniqueViolation", "plpy.SPIError"])
+def test_messages_of_sql_below_the_servers_python_have_none_either(prefix):
+    error = raised(psycopg.DatabaseError, f"{prefix}: there is one already", "23505", "Key (a) exists")
+    assert str(error) == "there is one already\nDETAIL: Key (a) exists"
+
+
 def test_a_code_of_a_newer_server_keeps_its_sqlstate():
     error = raised(psycopg.DatabaseError, "something new", "ZH099")
     assert (type(error), error.sqlstate) == (errors.Error, "ZH099")

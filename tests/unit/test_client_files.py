@@ -5,7 +5,7 @@ import json
 import zipfile
 
 import pytest
-from hartonomous import documents, safetensors
+from hartonomous import documents, files, safetensors
 from hartonomous.errors import ContentMalformed, Error, FeatureNotYet, InvalidContent, InvalidParameter, ModelCorrupt
 from hartonomous.model_files import open_model
 from hartonomous.progress import silent
@@ -176,7 +176,7 @@ def tried(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("a")
     client, result = Refusing(error), documents.Ingest()
-    documents._ingest_one(client, documents.File(path, "a", "text"), "binary", None, set(), result, silent)
+    documents._ingest_one(client, documents.File(path, "a", "text"), "auto", None, set(), result, silent)
     assert client.logged == result.failed
     return result.failed
 
@@ -190,3 +190,28 @@ def test_a_file_that_cannot_be_stored_does_not_stop_the_others(tmp_path, error):
 def test_what_no_file_could_do_is_raised(tmp_path, error):
     with pytest.raises(error):
         tried(tmp_path, error("of all"))
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "out"
+    file.write_bytes(b"before")
+    with pytest.raises(ZeroDivisionError), files.replacing(file) as stream:
+        stream.write(b"half")
+        raise ZeroDivisionError
+    assert file.read_bytes() == b"before" and list(tmp_path.iterdir()) == [file]
+    with files.replacing(file, 0o600) as stream:
+        stream.write(b"after")
+    assert file.read_bytes() == b"after" and file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [("missing/out", "missing does not exist"), ("a_file/out", "a_file is no folder"), ("a_folder", "is a folder")],
+)
+def test_where_no_file_can_be_written(tmp_path, file, found):
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "a_file").touch()
+    with pytest.raises(InvalidParameter, match=found) as refused, files.replacing(tmp_path / file):
+        pass
+    assert refused.value.hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_file", "a_folder"]

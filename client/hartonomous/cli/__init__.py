@@ -37,9 +37,24 @@ def cli(context: click.Context, dsn: str | None, api_key: str | None, as_json: b
 
 
 def _add_verbs() -> None:
-    from hartonomous.cli import audit, content, generation, keys, limits, models, ops, policies, secrets, tenants
+    from hartonomous.cli import (
+        artifacts,
+        audit,
+        content,
+        generation,
+        keys,
+        limits,
+        models,
+        ops,
+        policies,
+        secrets,
+        tenants,
+    )
 
-    groups = models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, audit.audit, secrets.secrets
+    groups = (
+        artifacts.artifacts, models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, audit.audit,
+        secrets.secrets,
+    )  # fmt: skip
     for verb in (*content.VERBS, *generation.VERBS, *groups, *ops.VERBS):
         cli.add_command(verb)
 

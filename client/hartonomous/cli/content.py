@@ -10,11 +10,13 @@ from typing import Any
 
 import click
 
-from hartonomous import documents, embedding, extraction
+from hartonomous import documents, embedding, extraction, modalities
 from hartonomous.cli.output import client, echo_json, json_option, number, printable, progress, wants_json
 from hartonomous.cli.tree import lineage_tree
 from hartonomous.client import Client
 from hartonomous.records import SearchResult
+
+NOTICED = 10  # files that a notice names
 
 
 class JsonObject(click.ParamType):
@@ -34,7 +36,13 @@ class JsonObject(click.ParamType):
     "--format", default="auto", show_default=True, type=click.Choice(documents.FORMATS), help="auto: by suffix."
 )
 @click.option("--uri-prefix", help="What source uris begin with; default: file:// and the folder.")
-@click.option("--modality", default="binary", show_default=True, help="Modality of files that are not documents.")
+@click.option(
+    "--modality",
+    default=modalities.AUTO,
+    show_default=True,
+    type=click.Choice([modalities.AUTO, *modalities.MODALITIES]),
+    help="Modality of files that are not documents; auto: by suffix.",
+)
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out matching files; may be repeated.")
 @click.option("--metadata", type=JsonObject(), help="JSON object to keep with every file.")
 @json_option
@@ -52,14 +60,16 @@ def ingest(
     the same source uri is replaced: what did not change stays. Hidden files inside folders are left out. An interrupted
     run is continued by the same command, inside a large file too.
 
-    Files that are not documents are stored as binary, bytes of which nothing is decoded, unless --modality says what
-    they are: image, audio, video, sensor, graph, tensor, code or text. All of one run are of one modality. Bytes that
-    were stored before keep the modality they came under until their artifact is deleted.
+    Files that are not documents are decoded by what their suffix says; what then cannot be, and other files, are
+    stored as text where they are UTF-8, else as binary, of which nothing is decoded. With a --modality all of one run
+    are of that one, and what cannot be decoded fails. Bytes that were stored before keep the modality they came under
+    until their artifact is deleted. Texts and code above 64 KiB are stored and not searched; --format text splits them.
 
     \b
     Example:
       hartonomous ingest /usr/share/doc/postgresql-doc-17/html --uri-prefix postgresql-17/
-      hartonomous ingest photos/ --modality image
+      hartonomous ingest photos/ src/ measurements.csv
+      hartonomous ingest edges.json --modality graph
       hartonomous ingest notes/ --exclude '*.png' --metadata '{"author": "Ann"}'
     """
     connection, started = client(), time.monotonic()
@@ -68,16 +78,37 @@ def ingest(
     if wants_json():
         echo_json(result)
     else:
-        total = result.new + result.changed + result.unchanged
-        click.echo(
-            f"{number(total)} documents: {number(result.new)} new, {number(result.changed)} changed,"
-            f" {number(result.unchanged)} unchanged; {number(result.passages)} passages;"
-            f" {time.monotonic() - started:.1f} s"
-        )
+        _print_ingest(result, time.monotonic() - started)
     for uri, error in result.failed:
         click.echo(f"error: {printable(uri)}: {error}", err=True)
     if result.failed:
         raise click.exceptions.Exit(1)
+
+
+def _print_ingest(result: documents.Ingest, seconds: float) -> None:
+    total = result.new + result.changed + result.unchanged + len(result.failed)
+    counts = ", ".join(f"{number(count)} {modality}" for modality, count in sorted(result.modalities.items()))
+    click.echo(
+        f"{number(total)} files: {number(result.new)} new, {number(result.changed)} changed,"
+        f" {number(result.unchanged)} unchanged, {number(len(result.failed))} failed;"
+        f" {number(result.passages)} passages; {f'{counts}; ' if counts else ''}{seconds:.1f} s"
+    )
+    _notice("could not be decoded", [f"{uri}: {told}" for uri, told in result.undecoded])
+    _notice(
+        "keep the modality that their bytes were stored under before; hartonomous artifacts delete makes them new",
+        [f"{uri}: {modality}" for uri, modality in result.kept],
+    )
+    _notice("are too large to be searched as one text; --format text splits them", result.unsearched)
+
+
+def _notice(what: str, files: list[str]) -> None:
+    if not files:
+        return
+    click.echo(f"notice: {number(len(files))} of them {what}:", err=True)
+    for line in files[:NOTICED]:
+        click.echo(f"  {printable(line)}", err=True)
+    if len(files) > NOTICED:
+        click.echo(f"  and {number(len(files) - NOTICED)} more, --json lists them", err=True)
 
 
 @click.command()

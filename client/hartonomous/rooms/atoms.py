@@ -7,7 +7,16 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from hartonomous.calls import Caller
-from hartonomous.records import AtomFault, AtomIdentity, NearAtom, Occurrence, PathStep, Place, Range, SpatialSummary
+from hartonomous.records import Occurrence, Place, Range
+from hartonomous.records_atoms import (
+    AtomFault,
+    AtomIdentity,
+    AtomPart,
+    DeletedArtifact,
+    NearAtom,
+    PathStep,
+    SpatialSummary,
+)
 
 Json = Mapping[str, Any]
 
@@ -95,6 +104,9 @@ class Atoms(Caller):
     def artifact_show(self, artifact_ids: Sequence[int]) -> list[Occurrence]:
         return self._rows(Occurrence, "artifact_show", {"artifact_ids": list(artifact_ids)})
 
+    def artifact_deleted(self, source_uri_prefix: str | None = None, k: int | None = None) -> list[DeletedArtifact]:
+        return self._rows(DeletedArtifact, "artifact_deleted", {}, source_uri_prefix=source_uri_prefix, k=k)
+
     def artifact_delete(self, artifact_id: int) -> None:
         self._run("artifact_delete", {"artifact_id": artifact_id})
 
@@ -126,6 +138,9 @@ class Atoms(Caller):
     def atom_nearest(self, place: str, k: int | None = None, modality: str | None = None) -> list[NearAtom]:
         """place: a point as text, such as POINT(1 2)."""
         return self._rows(NearAtom, "atom_nearest", {"place": place}, k=k, modality=modality)
+
+    def atom_parts(self, artifact_id: int, from_byte: int | None = None, to_byte: int | None = None) -> list[AtomPart]:
+        return self._rows(AtomPart, "atom_parts", {"artifact_id": artifact_id}, from_byte=from_byte, to_byte=to_byte)
 
     def atom_path(
         self,

@@ -13,7 +13,8 @@ from hartonomous_server.atoms import content, decoding, document, identity, tree
 from hartonomous_server.atoms.decoders.source import Source
 from hartonomous_server.db import query
 
-TEXT = 1  # modality code
+TEXT, CODE = 1, 2  # modality codes
+SEARCHED_BYTES = 64 << 10  # of a text or code that gets its own text unasked
 URI_BYTES = 2000
 
 
@@ -31,7 +32,9 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
     """Artifact ids of contents, in order. metadata: JSON texts."""
     if not contents:
         return []
-    stored = _store(db, tenant, modality, subtype, contents, canonical_texts or [None] * len(contents))
+    given = canonical_texts or [None] * len(contents)
+    texts = [_text(modality, item) if text is None else text for text, item in zip(given, contents, strict=True)]
+    stored = _store(db, tenant, modality, subtype, contents, texts)
     _found(db, tenant, stored, source_uris or [None] * len(contents), metadata or ["{}"] * len(contents))
     return stored.artifact_ids
 
@@ -41,9 +44,20 @@ def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str |
     """Artifact id of a content of which the tree is known and fetch reads pieces."""
     xyzm = identity.Space(tenant, modality).places(root.digest, root.feature)
     ids = identity.Identities([root.digest], xyzm, identity.keys_of(xyzm))
-    stored = _put(db, tenant, modality, None, ids, [root.end], [None], lambda new: [root], fetch)
+    text = _text(modality, bytes(_piece(fetch, 0, 0, root.end))) if root.end <= SEARCHED_BYTES else None
+    stored = _put(db, tenant, modality, None, ids, [root.end], [text], lambda new: [root], fetch)
     _found(db, tenant, stored, [uri], [metadata])
     return stored.artifact_ids[0]
+
+
+def _text(modality: int, content: bytes) -> str | None:
+    """What is searched of a text or code that nobody gave a text."""
+    if modality not in (TEXT, CODE) or len(content) > SEARCHED_BYTES or b"\0" in content:
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
 
 
 def _found(db: Any, tenant: int, stored: Stored, source_uris: Sequence[str | None],
@@ -119,7 +133,7 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
         " order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
         ("bigint[]", lengths), *identity.as_arguments(ids.h),
-        *(("int[]", column.tolist()) for column in ids.xyzm.T[:2]), ("text[]", texts),
+        *(("int[]", column.tolist()) for column in ids.xyzm.T[:2]), ("text[]", list(map(_legible, texts))),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
     new = sorted(first.values())
@@ -135,6 +149,11 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
         if moved := [i for i, root in enumerate(roots) if root.digest in space.probes]:
             _move(db, space, [rows[new[i]]["artifact_id"] for i in moved], [roots[i] for i in moved])
     return Stored([row["artifact_id"] for row in rows], ids.hashes, len(new), atoms)
+
+
+def _legible(text: str | None) -> str | None:
+    """None for a text in which nothing can be seen: embedded, it would be near to everything."""
+    return text if any(char.isprintable() and char != " " for char in text or "") else None
 
 
 def _move(db: Any, space: identity.Space, ids: Sequence[int], roots: Sequence[tree.Node]) -> None:

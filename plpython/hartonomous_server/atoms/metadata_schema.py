@@ -86,14 +86,25 @@ def check_schema(db: Any, schema: str) -> None:
         metaschema = _class(steps, by_library=True)(Draft202012Validator.META_SCHEMA, registry=REGISTRY)
         if fault := _fault(metaschema, loaded):
             raise errors.InvalidParameter(f"schema {fault[0]}", detail=fault[1], hint=f"the rules are {DRAFT}")
-        for pattern in _restricted(loaded):
-            steps.matches(pattern, "")  # 2201B unless it is a regular expression
+        for place, pattern in _restricted(loaded):
+            _pattern_check(steps, place, pattern)
     except (ArithmeticError, RecursionError, ValueError) as error:
         raise errors.InvalidParameter(f"schema cannot be used: {error}"[:SHOWN]) from None
 
 
-def _restricted(schema: Any) -> Iterator[str]:
-    """The patterns of a schema; InvalidParameter for what would leave the limits."""
+def _pattern_check(steps: Steps, place: str, pattern: str) -> None:
+    try:
+        steps.matches(pattern, "")
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "2201B":
+            raise
+        raise errors.InvalidParameter(
+            f"{place} is {_shown(pattern)}, expected a regular expression of PostgreSQL", detail=str(error),
+            hint=r'for example "^[a-z]+$"; in JSON a parenthesis that means itself is "\\("') from None
+
+
+def _restricted(schema: Any) -> Iterator[tuple[str, str]]:
+    """The patterns of a schema, each after its keyword; InvalidParameter for what would leave the limits."""
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
@@ -117,8 +128,8 @@ def _restricted(schema: Any) -> Iterator[str]:
                     f"{key} {_shown(part[key])} leads to no schema in this one", hint='for example "#/$defs/name"')
         if "patternProperties" in part and "unevaluatedProperties" in json.dumps(schema):
             raise errors.InvalidParameter("schema has patternProperties and unevaluatedProperties, expected one")
-        yield from part.get("patternProperties", ())
-        yield from [part["pattern"]] if "pattern" in part else []
+        yield from (("a name of patternProperties", name) for name in part.get("patternProperties", ()))
+        yield from [("pattern", part["pattern"])] if "pattern" in part else []
 
 
 def _parts(resource: Resource[Any]) -> Iterator[Resource[Any]]:
@@ -208,7 +219,8 @@ def _fault(validator: Any, instance: Any) -> tuple[str, str] | None:
         return None
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
     expected = {error.validator: error.validator_value} if error.validator else False
-    return f'at "{pointer}" is {_shown(error.instance)}, expected {_shown(expected)}', error.message
+    place = f'at "{pointer}" is' if pointer else "is"
+    return f"{place} {_shown(error.instance)}, expected {_shown(expected)}", error.message
 
 
 def _loaded(text: str, which: str) -> Any:
