@@ -103,3 +103,10 @@ def write(name: str, result: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     return path
+
+
+def keep(name: str, part: str, result: dict[str, Any]) -> Path:
+    """Writes the result of a part, in place of its last."""
+    path = RESULTS / f"{name}.json"
+    parts = json.loads(path.read_text())["parts"] if path.exists() else {}
+    return write(name, {"parts": {**parts, part: result}})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,25 @@ class Place:
     owner: psycopg.Connection[Any]
     dsn: str
     tenant: int
+
+
+Part = Callable[[Place], list[dict[str, Any]]]
+
+
+def run(name: str, parts: Mapping[str, Part]) -> None:
+    """Measures what --only names, each part in a database of its own; the results keep what the others had last."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default=",".join(parts), metavar="PART,...", help="parts of: %(default)s")
+    rows = []
+    for part in parser.parse_args().only.split(","):
+        machine = lib.calibrate()
+        print(f"\n{part}, on", ", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
+        with role(f"bench_{name}_writer", f"bench_{name}"), database(f"bench_{name}", f"bench_{name}_writer") as place:
+            found = parts[part](place)
+        lib.show(found)
+        print("written to", lib.keep(name, part, {"machine": machine, "rows": found}))
+        rows += [{"part": part, **row} for row in found]
+    lib.judge(rows)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Hilbert curve over a 2^31 x 2^31 grid (Hilbert 1891), all points at once, four levels of the curve by one look in a table."""
+"""Hilbert curve over a 2^31 x 2^31 grid (Hilbert 1891): all points at once, four levels by one look in a table."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _start(order: int) -> tuple[int, int]:
 
 @cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """The index of a point in one step, and back; above their 8 bits the orientation of the next (1: swapped, 2: flipped)."""
+    """The index of a point in one step, and back; above 8 bits the orientation of the next (1: swapped, 2: flipped)."""
     np = numpy()
     orientation, x, y = np.indices((4, 16, 16)).reshape(3, -1)
     swapped, flipped, index = orientation & 1, orientation >> 1, np.zeros_like(x)
