@@ -146,11 +146,11 @@ with request as (
     select %(tenant)s, a.artifact_id, format('library/%%s#%%s', a.n / 25, a.n), 'library/' || a.n / 25, a.n %% 25
     from artifact as a
 )
-select %(tenant)s, a.artifact_id, m.model_id, a.content_hash
+select %(tenant)s, a.artifact_id, m.model_id, hartonomous._state_id(m.state_hash), a.content_hash
 from artifact as a, hartonomous.model as m where m.name = %(model)s order by a.n
 """
 _EMBEDDINGS = """
-copy hartonomous.atom_embedding (tenant_id, artifact_id, model_id, embedding, place, input_hash)
+copy hartonomous.atom_embedding (tenant_id, artifact_id, model_id, model_state, embedding, place, input_hash)
 from stdin (format binary)
 """
 
@@ -180,8 +180,8 @@ def embeddings(seed: int, first: int, rows: list[Any]) -> bytes:
     chance = np.random.default_rng([seed, first, 1])
     vectors = chance.standard_normal((len(rows), DIMENSIONS), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    fields = [("tenant", ">i4"), ("artifact", ">i8"), ("model", ">i8"), ("vector", f"V{4 + 4 * DIMENSIONS}"),
-              ("place", "V29"), ("hash", "V32")]  # fmt: skip
+    fields = [("tenant", ">i4"), ("artifact", ">i8"), ("model", ">i8"), ("state", ">i8"),
+              ("vector", f"V{4 + 4 * DIMENSIONS}"), ("place", "V29"), ("hash", "V32")]  # fmt: skip
     layout = [("fields", ">i2")]
     for name, kind in fields:
         layout += [(f"{name}_length", ">i4"), (name, kind)]
@@ -189,7 +189,7 @@ def embeddings(seed: int, first: int, rows: list[Any]) -> bytes:
     out["fields"] = len(fields)
     for name, kind in fields:
         out[f"{name}_length"] = np.dtype(kind).itemsize
-    out["tenant"], out["artifact"], out["model"], hashes = zip(*rows, strict=True)
+    out["tenant"], out["artifact"], out["model"], out["state"], hashes = zip(*rows, strict=True)
     header = np.array([DIMENSIONS, 0], ">i2").tobytes()
     point = b"\x00" + (0x80000001).to_bytes(4, "big")  # EWKB of a POINT Z, big-endian
     out["vector"] = [header + row.tobytes() for row in vectors.astype(">f4")]

@@ -35,7 +35,7 @@ begin
 end
 $$;
 comment on function hartonomous.tensor_delta_add(text, text, real[], real[], real) is
-'Adds sigma u v^T to a matrix of a model: in float32, rounded once to the stored dtype. The weights before stay in the history; the model gets a new state_hash, and embeddings stored before keep the state they were made with. Returns the coefficient_id of the added part. Errors: ZH020 no such model, ZH022 not finished, ZH023 no such matrix, wrong lengths, not finite or the sum not finite, 22004 NULL.';
+'Adds sigma u v^T to a matrix of a model: in float32, rounded once to the stored dtype. The weights before stay in the history; the model gets a new state_hash. Embeddings that are stored stay, and are pending again: hartonomous.embedding_pending. Returns the coefficient_id of the added part. Errors: ZH020 no such model, ZH022 not finished, ZH023 no such matrix, wrong lengths, not finite or the sum not finite, 22004 NULL.';
 
 create or replace function hartonomous.coefficient_set(coefficient_id bigint, value real) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -69,7 +69,7 @@ begin
 end
 $$;
 comment on function hartonomous.coefficient_set(bigint, real) is
-'Scales one part of a tensor, a tile or a low-rank part, by another coefficient; 0 takes it out. As after tensor_delta_add the weights before stay in the history and the model gets a new state_hash. Errors: ZH023 no such coefficient of your tenant, no floating-point tensor, not finite or the sum not finite, ZH022 model not finished, 22004 NULL.';
+'Scales one part of a tensor, a tile or a low-rank part, by another coefficient; 0 takes it out. As after tensor_delta_add the weights before stay in the history, the model gets a new state_hash, and stored embeddings are pending again. Errors: ZH023 no such coefficient of your tenant, no floating-point tensor, not finite or the sum not finite, ZH022 model not finished, 22004 NULL.';
 
 create or replace function hartonomous._float32_bytes(x real[]) returns bytea
 language sql immutable parallel safe

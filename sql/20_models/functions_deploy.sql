@@ -80,15 +80,19 @@ declare
     target constant bigint := hartonomous._model_own(tenant, model);
     part   constant real := coalesce(model_deploy.share, 1);
     sort   text;
+    made   text;
     beside bigint;
 begin
     if not (part > 0 and part <= 1) then
         raise exception 'share is %, expected more than 0 and at most 1', part using errcode = '22023';
     end if;
     update hartonomous.model as m set status = 'ready' where m.model_id = target and m.status = 'archived';
-    select m.kind into sort from hartonomous.model as m where m.model_id = target and m.status = 'ready' for key share;
+    select m.kind, m.architecture into sort, made from hartonomous.model as m where m.model_id = target and m.status = 'ready' for key share;
     if not found then
         raise exception 'model % is still being loaded', quote_literal(model) using errcode = 'ZH022', hint = 'finish it with hartonomous.model_commit';
+    elsif made = 'external' then
+        raise exception 'model % has no weights: its vectors come from outside', quote_literal(model) using errcode = 'ZH031',
+            hint = 'name it in searches: hartonomous.search_vector(query, model => ...)';
     elsif part = 1 then
         perform hartonomous._deployment_put(tenant, sort, target);
         return;
@@ -103,7 +107,7 @@ begin
 end
 $$;
 comment on function hartonomous.model_deploy(text, real) is
-'Makes a model the tenant''s default of its kind, an archived one ready again. share below 1: it becomes the candidate beside the deployed model and gets that share of the requests that name no model and whose answer stands by itself (search, generate, predict), chosen by the SHA-256 of their content: equal requests get the same model. embed and what stores embeddings keep to the deployed one. NULL share means 1. Errors: ZH020 no such model, ZH022 not finished, 22023 share.';
+'Makes a model the tenant''s default of its kind, an archived one ready again. share below 1: it becomes the candidate beside the deployed model and gets that share of the requests that name no model and whose answer stands by itself (search, generate, predict), chosen by the SHA-256 of their content: equal requests get the same model. embed and what stores embeddings keep to the deployed one. NULL share means 1. A warning counts artifacts that the model deployed before has embedded and this one has not: searches would no longer find them. Errors: ZH020 no such model, ZH022 not finished, ZH031 its vectors come from outside, 22023 share.';
 
 create or replace function hartonomous.model_archive(model text) returns void
 language plpgsql volatile parallel unsafe security definer

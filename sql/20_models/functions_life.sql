@@ -150,12 +150,15 @@ declare
     unfinished bigint[];
     held       bigint[];
     orphans    bigint[];
+    deployed   text;
+    left_name  text;
 begin
     select array_agg(distinct c.tensor_atom_id) into held
     from hartonomous.tensor_atom_coefficient as c join hartonomous.model_tensor as t using (model_tensor_id) where t.model_id = target;
     select array_agg(t.model_tensor_id) into unfinished
     from hartonomous.model_tensor as t join hartonomous.model as m using (model_id)
     where m.model_id = target and m.status = 'loading';
+    select d.kind into deployed from hartonomous.model_deployment as d where d.tenant_id = tenant and target in (d.model_id, d.candidate_id);
     perform hartonomous._deployment_leave(tenant, target);
     begin
         delete from hartonomous.model as m where m.model_id = target returning m.* into gone;
@@ -184,6 +187,14 @@ begin
     where found and t.tokenizer_id = gone.tokenizer_id
       and not exists (select from hartonomous.model as m where m.tokenizer_id = t.tokenizer_id)
       and not exists (select from hartonomous.model_history as h where h.tokenizer_id = t.tokenizer_id);
+    if deployed is not null then
+        select m.name || '@' || m.version into left_name from hartonomous.model as m
+        where m.model_id = (select d.model_id from hartonomous.model_deployment as d where d.tenant_id in (0, tenant) and d.kind = deployed
+                            order by d.tenant_id = tenant desc limit 1);
+        raise warning 'model % was deployed: %', quote_literal(model), coalesce(quote_literal(left_name) || ' answers now where none is named',
+                                                                               format('no %s model is deployed now', deployed))
+            using hint = 'hartonomous.model_deploy(model) deploys another one';
+    end if;
     -- should this transaction fail, whoever runs the model makes its running form again
     if not exists (select from hartonomous.model as m where m.state_hash = gone.state_hash) then
         perform hartonomous._running_forget(gone.state_hash);
@@ -191,7 +202,7 @@ begin
 end
 $$;
 comment on function hartonomous.model_drop(text) is
-'Removes a model, finished or not. The weights of a finished one stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. Errors: ZH020 no such model, 23503 embeddings of it are stored.';
+'Removes a model, finished or not. The weights of a finished one stay in the history and so do tensor atoms that history or other models use; provenance keeps the nodes. One that is deployed hands over to its candidate, else to what was deployed before; a warning says which answers now. Errors: ZH020 no such model, 23503 embeddings of it are stored.';
 
 create or replace function hartonomous._running_forget(state_hash bytea) returns void
 language plpython3u volatile strict parallel unsafe

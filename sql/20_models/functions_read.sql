@@ -18,6 +18,11 @@ end
 $$;
 comment on function hartonomous.model_list() is 'Models of the caller''s tenant and public ones, unfinished (status loading) and archived ones included. deployed_at, share: since when it answers what share of the requests that name no model; NULL when none.';
 
+create or replace function hartonomous._model_state(model_id bigint) returns bigint
+language sql stable parallel safe
+return (select hartonomous._state_id(m.state_hash) from hartonomous.model as m where m.model_id = _model_state.model_id);
+comment on function hartonomous._model_state(bigint) is '_state_id of the weights that a model has now.';
+
 create or replace function hartonomous.model_files(model text) returns jsonb
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp as $$

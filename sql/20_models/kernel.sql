@@ -37,6 +37,11 @@ end
 $$;
 comment on function hartonomous._shape_elements(int[]) is 'Elements of a tensor of the shape; one for a scalar {}. ZH023 for NULL, negative or absurd extents.';
 
+create or replace function hartonomous._state_id(state_hash bytea) returns bigint
+language sql immutable strict parallel safe
+return ('x' || encode(substr(_state_id.state_hash, 1, 8), 'hex'))::bit(64)::bigint;
+comment on function hartonomous._state_id(bytea) is 'The first 8 bytes of a state_hash: what was made by weights of a model names them so.';
+
 create or replace function hartonomous._model_id(
     tenant_id int, model text, kind text default null, unfinished boolean default false) returns bigint
 language plpgsql stable parallel safe

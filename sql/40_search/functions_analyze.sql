@@ -130,8 +130,8 @@ begin
     from (select e.artifact_id, e.embedding from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target
           order by hashint8extended(e.artifact_id, total) limit sample) as e;
     costs := hartonomous._embedding_costs(tenant, target, vectors[1], total);
-    insert into hartonomous.embedding_statistics (tenant_id, model_id, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
-    values (tenant, target, total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us);
+    insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
+    values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us);
     for number in 1 .. sample loop
         query := vectors[number];
         if number % 2 = 0 then  -- as queries are that ask for what is not quite stored
@@ -154,7 +154,7 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_model_analyze(text) is
-'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees), what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
+'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees), what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
 
 create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[]) returns void
 language sql volatile parallel unsafe

@@ -57,12 +57,13 @@ begin atomic
     from hartonomous.artifact_text as t
     left join hartonomous.atom_embedding as e
       on e.tenant_id = t.tenant_id and e.artifact_id = t.artifact_id and e.model_id = _embedding_stale.model_id
+     and e.model_state = (select hartonomous._model_state(_embedding_stale.model_id))
     where t.tenant_id = _embedding_stale.tenant_id
       and exists (select from hartonomous.model as m where m.model_id = _embedding_stale.model_id and m.architecture <> 'external')
       and e.input_hash is distinct from sha256(convert_to(hartonomous._embedding_input(t.heading, t.body), 'UTF8'));
 end;
 comment on function hartonomous._embedding_stale(int, bigint) is
-'Artifacts of a tenant whose text has no embedding by the model, or one of another text; none when the model''s vectors come from outside.';
+'Artifacts of a tenant whose text has no embedding by the weights that the model has now, or one of another text; none when the model''s vectors come from outside.';
 
 create or replace function hartonomous.embedding_pending(
     model text default null, batch int default 256, worker int default 0, workers int default 1) returns bigint[]
@@ -85,7 +86,7 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_pending(text, int, int, int) is
-'Artifacts with a text that embed_artifacts would embed, at most batch (NULL: all), those of one worker among several. Errors: ZH020 no such model, 22023 worker or batch.';
+'Artifacts with a text that embed_artifacts would embed, those among them that were embedded before the model''s weights changed, at most batch (NULL: all), those of one worker among several. Errors: ZH020 no such model, 22023 worker or batch.';
 
 create or replace function hartonomous.embed_artifacts(artifact_ids bigint[], model text default null) returns bigint
 language plpgsql volatile parallel unsafe security definer
@@ -105,7 +106,7 @@ begin
 end
 $$;
 comment on function hartonomous.embed_artifacts(bigint[], text) is
-'Embeds the texts of artifacts and stores vector, place, request and provenance in the caller''s transaction; those with a current embedding, and deleted ones, are passed over. Returns how many were embedded. Safe when called by many sessions at once. Errors: ZH010 no such artifact, ZH020 no such model.';
+'Embeds the texts of artifacts and stores vector, place, request and provenance in the caller''s transaction; those with an embedding of their present text by the model''s present weights, and deleted ones, are passed over. Returns how many were embedded. Safe when called by many sessions at once. Errors: ZH010 no such artifact, ZH020 no such model.';
 
 create or replace function hartonomous._embed_artifacts(tenant_id int, model_id bigint, artifact_ids bigint[]) returns bigint
 language plpython3u volatile parallel unsafe
@@ -116,8 +117,42 @@ return embedding.embed_artifacts(plpy, tenant_id, model_id, artifact_ids or [])
 $$;
 comment on function hartonomous._embed_artifacts(int, bigint, bigint[]) is 'embed_artifacts for a tenant, arguments checked.';
 
+create or replace function hartonomous._deployment_lacks() returns trigger
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    before bigint;
+    came   record;
+    lacks  bigint;
+begin
+    if tg_op = 'UPDATE' then
+        before := old.model_id;
+    else  -- the first of a tenant takes over from the public one
+        select d.model_id into before from hartonomous.model_deployment as d where d.tenant_id = 0 and d.kind = new.kind and new.tenant_id <> 0;
+    end if;
+    for came in select m.model_id, m.name || '@' || m.version as name from hartonomous.model as m
+                where m.model_id in (new.model_id, new.candidate_id) and m.model_id <> before loop
+        select count(*) into lacks from hartonomous.atom_embedding as e
+        where e.tenant_id = new.tenant_id and e.model_id = before
+          and not exists (select from hartonomous.atom_embedding as o
+                          where o.tenant_id = new.tenant_id and o.model_id = came.model_id and o.artifact_id = e.artifact_id);
+        if lacks > 0 then
+            raise warning '% artifacts have no embedding by model % yet: searches do not find them', lacks, quote_literal(came.name)
+                using detail = 'The model that answered until now has embedded them.',
+                      hint = format('repeat select hartonomous.embed_artifacts(hartonomous.embedding_pending(%1$L), %1$L) until it gives 0', came.name);
+        end if;
+    end loop;
+    return null;
+end
+$$;
+comment on function hartonomous._deployment_lacks() is
+'Row trigger: warns when a model is deployed that has not embedded what the one before has.';
+create or replace trigger deployment_lacks after insert or update on hartonomous.model_deployment
+    for each row when (new.kind = 'embedding') execute function hartonomous._deployment_lacks();
+
 create or replace function hartonomous._embedding_put(
-    tenant_id int, model_id bigint, inference_request_id bigint, artifact_ids bigint[], vectors @extschema:vector@.vector[], input_hashes bytea[],
+    tenant_id int, model_id bigint, state_hash bytea, inference_request_id bigint, artifact_ids bigint[], vectors @extschema:vector@.vector[], input_hashes bytea[],
     x double precision[], y double precision[], z double precision[]) returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
@@ -127,16 +162,16 @@ declare
     stored bigint[];
 begin
     with written as (
-        insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, inference_request_id, embedding, place, input_hash)
-        select _embedding_put.tenant_id, i.artifact_id, _embedding_put.model_id, _embedding_put.inference_request_id,
-               i.vector, @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
+        insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, model_state, inference_request_id, embedding, place, input_hash)
+        select _embedding_put.tenant_id, i.artifact_id, _embedding_put.model_id, hartonomous._state_id(_embedding_put.state_hash),
+               _embedding_put.inference_request_id, i.vector, @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
         from unnest(_embedding_put.artifact_ids, _embedding_put.vectors, _embedding_put.input_hashes, _embedding_put.x,
                     _embedding_put.y, _embedding_put.z) as i (artifact_id, vector, input_hash, x, y, z)
         order by i.artifact_id
         on conflict (tenant_id, artifact_id, model_id) do update
-        set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash,
+        set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash, model_state = excluded.model_state,
             inference_request_id = excluded.inference_request_id, created_at = excluded.created_at
-        where e.input_hash <> excluded.input_hash
+        where e.input_hash <> excluded.input_hash or e.model_state <> excluded.model_state
         returning artifact_id
     )
     select array_agg(artifact_id order by artifact_id) into stored from written;
@@ -146,5 +181,5 @@ begin
     return coalesce(cardinality(stored), 0);
 end
 $$;
-comment on function hartonomous._embedding_put(int, bigint, bigint, bigint[], @extschema:vector@.vector[], bytea[], double precision[], double precision[], double precision[]) is
+comment on function hartonomous._embedding_put(int, bigint, bytea, bigint, bigint[], @extschema:vector@.vector[], bytea[], double precision[], double precision[], double precision[]) is
 'Stores embeddings and their edges to the request that made them, or to the model when they came from outside; rows are taken in artifact order. Returns how many are new or changed.';

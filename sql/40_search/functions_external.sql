@@ -41,7 +41,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('embed', cardinality(artifact_ids));
     target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
-    width  int;
+    base   hartonomous.model;
     wrong  record;
 begin
     if artifact_ids is null or vectors is null then
@@ -49,17 +49,17 @@ begin
     elsif cardinality(artifact_ids) <> cardinality(vectors) then
         raise exception '% artifacts, but % vectors', cardinality(artifact_ids), cardinality(vectors) using errcode = '22023';
     end if;
-    select m.dimensions into width from hartonomous.model as m
+    select m.* into base from hartonomous.model as m
     where m.model_id = target and m.architecture = 'external' and m.status = 'ready' for key share;
     if not found then
         raise exception 'model % makes its own vectors', coalesce(quote_literal(model), 'deployed by default') using errcode = 'ZH031',
             hint = 'hartonomous.embed_artifacts stores them; vectors from outside go to a model of hartonomous.embedding_model_register';
     end if;
     select v.position, v.vector into wrong from unnest(embedding_put_many.vectors) with ordinality as v (vector, position)
-    where v.vector is null or @extschema:vector@.vector_dims(v.vector) <> width or @extschema:vector@.vector_norm(v.vector) = 0
+    where v.vector is null or @extschema:vector@.vector_dims(v.vector) <> base.dimensions or @extschema:vector@.vector_norm(v.vector) = 0
     order by v.position limit 1;
     if found then
-        raise exception 'vector %: expected % dimensions and not all zero, not %', wrong.position, width,
+        raise exception 'vector %: expected % dimensions and not all zero, not %', wrong.position, base.dimensions,
             coalesce(@extschema:vector@.vector_dims(wrong.vector)::text, 'NULL') using errcode = 'ZH040';
     end if;
     select i.id, count(*) as times into wrong from unnest(embedding_put_many.artifact_ids) as i (id)
@@ -77,7 +77,7 @@ begin
             select array_agg(@extschema:vector@.vector_send(v.vector) order by v.position) as images
             from unnest(embedding_put_many.vectors) with ordinality as v (vector, position)
         )
-        select hartonomous._embedding_put(tenant, target, null, embedding_put_many.artifact_ids, embedding_put_many.vectors,
+        select hartonomous._embedding_put(tenant, target, base.state_hash, null, embedding_put_many.artifact_ids, embedding_put_many.vectors,
                                           array(select sha256(i.image) from unnest(g.images) with ordinality as i (image, position) order by i.position),
                                           p.x, p.y, p.z)
         from given as g cross join lateral hartonomous._project(target, coalesce(g.images, '{}')) as p

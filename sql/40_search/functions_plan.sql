@@ -17,6 +17,7 @@ begin
         select coalesce(m.scan_us, 1) as scan_us, coalesce(m.fetch_us, 3) as fetch_us, coalesce(m.filter_us, 5) as filter_us, coalesce(m.list_us, 0.5) as list_us, m.bits_us,
                case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
                     when _search_options.recall >= 1 then 'recall 1 is exact'
+                    when m.model_state <> hartonomous._model_state(_search_options.model_id) then 'analyzed with other weights of the model'
                     when _search_options.rows > 2 * m.rows + 1000
                     then format('about %s rows, but %s when analyzed', _search_options.rows, m.rows) end as unfit
         from (select) as always
@@ -148,7 +149,7 @@ begin
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         plan := hartonomous._search_plan(seen, target, k, wanted, recall);
         parts := parts || jsonb_build_object('of', case seen when 0 then 'everybody' else 'own tenant' end,
-            'rows', plan.rows, 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
+            'rows', plan.rows, 'other_weights', hartonomous._embedding_mixed(seen, target), 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
             'path', plan.path, 'candidates', plan.candidates, 'candidates_far', plan.far_candidates, 'options', (
                 select jsonb_agg(jsonb_build_object('path', o.path, 'candidates', o.candidates, 'ms', round(o.ms::numeric, 3), 'rejected',
                                      coalesce(o.rejected, case when o.path <> plan.path then 'takes longer' end)) order by o.ms, o.path)
@@ -158,4 +159,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_explain(@extschema:vector@.vector, int, text, jsonb, timestamptz, real) is
-'How search_vector would answer: for the own tenant''s embeddings and for those of everybody about how many rows there are and match the filter, the path taken, its candidates (candidates_far: for a query unlike those measured, NULL compares all), and every option with its expected milliseconds and why it is not taken. exact compares all, among looks up what satisfies the filter, bits and index compare candidates by sign bits or by an HNSW index. Errors as search_vector.';
+'How search_vector would answer: for the own tenant''s embeddings and for those of everybody about how many rows there are and match the filter, whether some were embedded by other weights than the model has now (other_weights), the path taken, its candidates (candidates_far: for a query unlike those measured, NULL compares all), and every option with its expected milliseconds and why it is not taken. exact compares all, among looks up what satisfies the filter, bits and index compare candidates by sign bits or by an HNSW index. Errors as search_vector.';

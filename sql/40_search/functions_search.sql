@@ -29,6 +29,42 @@ return (select case when m.tenant_id = 0 and _embedding_tenants.tenant_id <> 0 t
 comment on function hartonomous._embedding_tenants(int, bigint) is
 'Whose embeddings by a model a tenant sees: its own, and those of tenant 0 by a model of tenant 0.';
 
+create or replace function hartonomous._embedding_mixed(tenant_id int, model_id bigint) returns boolean
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+#variable_conflict use_column
+declare
+    present constant bigint := hartonomous._model_state(model_id);
+begin
+    return exists (select from hartonomous.atom_embedding as e where e.model_id = _embedding_mixed.model_id
+                   and e.tenant_id = _embedding_mixed.tenant_id and e.model_state < present)
+        or exists (select from hartonomous.atom_embedding as e where e.model_id = _embedding_mixed.model_id
+                   and e.tenant_id = _embedding_mixed.tenant_id and e.model_state > present);
+end
+$$;
+comment on function hartonomous._embedding_mixed(int, bigint) is
+'Whether a tenant has embeddings by other weights of a model than it has now.';
+
+create or replace function hartonomous._embedding_mixed_tell(tenant_id int, model_id bigint) returns void
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    seen int;
+    name text;
+begin
+    foreach seen in array hartonomous._embedding_tenants(tenant_id, model_id) loop
+        if hartonomous._embedding_mixed(seen, model_id) then
+            select m.name || '@' || m.version into name from hartonomous.model as m where m.model_id = _embedding_mixed_tell.model_id;
+            raise notice 'some embeddings% are by other weights than model % has now', case when seen <> tenant_id then ' of everybody' else '' end,
+                quote_literal(name) using hint = format('repeat select hartonomous.embed_artifacts(hartonomous.embedding_pending(%1$L), %1$L) until it gives 0', name);
+        end if;
+    end loop;
+end
+$$;
+comment on function hartonomous._embedding_mixed_tell(int, bigint) is
+'A notice when a search compares embeddings by different weights of a model.';
+
 create or replace function hartonomous._search_vector_check(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, as_of timestamptz, recall real) returns void
 language plpgsql stable parallel restricted
@@ -92,6 +128,7 @@ declare
     distances double precision[];
 begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
+    perform hartonomous._embedding_mixed_tell(tenant, target);
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         part := hartonomous._nearest(seen, target, query, k, wanted, recall);
         ids := ids || part.ids;
@@ -102,4 +139,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real, boolean) is
-'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. snippets false: source_uri and snippet are NULL, which saves reading the texts. Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';
+'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. snippets false: source_uri and snippet are NULL, which saves reading the texts. A notice tells of embeddings by other weights than the model has now. Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';

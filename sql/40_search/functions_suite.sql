@@ -27,6 +27,7 @@ begin
                                            between -1e9 and 1e9) is not true then
         raise exception 'radius % around %, expected finite numbers, radius from 0', radius, @extschema:postgis@.st_asewkt(center) using errcode = '22023';
     end if;
+    perform hartonomous._embedding_mixed_tell(tenant, target);
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         select n.ids, n.distances into part
         from hartonomous._nearest_among(seen, target, query, k, hartonomous._filter_live(
@@ -110,6 +111,7 @@ begin
     for number in 1 .. cardinality(models) loop
         targets := targets || hartonomous._model_id(tenant, models[number], 'embedding');
         vectors := vectors || hartonomous._vector((hartonomous._embed(targets[number], array[query]))[1]);
+        perform hartonomous._embedding_mixed_tell(tenant, targets[number]);
     end loop;
     loop  -- the threshold algorithm: what no list has yet cannot score more than the last of every list together
         select l.ids, l.bound, l.exact into listed

@@ -124,6 +124,7 @@ begin
     end if;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);  -- one call, one permit: embed would ask again
+    perform hartonomous._embedding_mixed_tell(tenant, target);
     return query
     select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),
@@ -135,4 +136,4 @@ begin
 end
 $$;
 comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
-'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';
+'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). A notice tells of embeddings by other weights than the model has now. k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';

@@ -3,6 +3,7 @@ create table hartonomous.atom_embedding (
     tenant_id   int not null references hartonomous.tenant,
     artifact_id bigint not null,
     model_id    bigint not null references hartonomous.model,
+    model_state bigint not null,
     inference_request_id bigint,
     embedding   @extschema:vector@.vector not null,
     bits        bit varying not null generated always as (@extschema:vector@.binary_quantize(embedding)) stored,
@@ -20,14 +21,17 @@ create table hartonomous.atom_embedding (
 select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is
 'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside.';
+comment on column hartonomous.atom_embedding.model_state is 'which weights made it: the first 8 bytes of the model''s state_hash then; one of other weights than the model''s present ones is embedded anew';
 comment on column hartonomous.atom_embedding.bits is 'the signs of the components, 1 where one is positive: their Hamming distance finds candidates';
 create index on hartonomous.atom_embedding (tenant_id, artifact_id);
-create index on hartonomous.atom_embedding (model_id);
+-- of a model's embeddings by other weights than it has now a search looks for one
+create index on hartonomous.atom_embedding (model_id, tenant_id, model_state);
 create index atom_embedding_place on hartonomous.atom_embedding using gist (tenant_id, model_id, place @extschema:postgis@.gist_geometry_ops_nd);
 
 create table hartonomous.embedding_statistics (
     tenant_id   int not null references hartonomous.tenant,
     model_id    bigint not null references hartonomous.model on delete cascade,
+    model_state bigint not null,
     rows        bigint not null,
     queries     int not null,
     scan_us     real not null,
@@ -39,7 +43,7 @@ create table hartonomous.embedding_statistics (
     primary key (tenant_id, model_id)
 );
 comment on table hartonomous.embedding_statistics is
-'What embedding_model_analyze measured of a tenant''s embeddings by a model: how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list).';
+'What embedding_model_analyze measured of a tenant''s embeddings by a model: by which weights (model_state), how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list).';
 
 create table hartonomous.embedding_curve (
     tenant_id    int not null,

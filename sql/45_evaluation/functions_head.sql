@@ -28,7 +28,7 @@ begin
 end
 $$;
 comment on function hartonomous.model_train_head(text, bigint[], text[], text, text, real) is
-'Fits a head that predicts the label of a text to stored embeddings of artifacts by a model (NULL: the deployed one), and stores it as model name@1 of kind classification. method: logistic (multinomial, L-BFGS) or ridge (least squares, closed form). penalty: on squared weights; NULL: the best of five on a fifth of the rows. quality: accuracy and log_loss on another fifth, held out, beside majority, the accuracy of always naming the most frequent label; the head stored is fitted to all rows. Errors: ZH010 no such artifact, ZH020 no such embedding model, ZH021 name taken, 22004 NULL, 22023 arguments, an artifact without embedding, too few rows or labels.';
+'Fits a head that predicts the label of a text to stored embeddings of artifacts by a model (NULL: the deployed one), and stores it as model name@1 of kind classification. method: logistic (multinomial, L-BFGS) or ridge (least squares, closed form). penalty: on squared weights; NULL: the best of five on a fifth of the rows. quality: accuracy and log_loss on another fifth, held out, beside majority, the accuracy of always naming the most frequent label; the head stored is fitted to all rows. Errors: ZH010 no such artifact, ZH020 no such embedding model, ZH021 name taken, 22004 NULL, 22023 arguments, an artifact without embedding or with one from before the model''s weights changed, too few rows or labels.';
 
 create or replace function hartonomous._head_begin(tenant_id int, name text, version text, base_model_id bigint) returns bigint
 language plpgsql volatile parallel unsafe
@@ -86,6 +86,15 @@ begin
     insert into hartonomous.training_row as r (tenant_id, model_id, artifact_id, label)
     select distinct _training_put.tenant_id, _training_put.model_id, i.id, i.label from unnest(artifact_ids, labels) as i (id, label)
     on conflict (tenant_id, model_id, artifact_id) do update set label = excluded.label;
+    select r.artifact_id into wrong
+    from hartonomous.training_row as r
+    join hartonomous.atom_embedding as e on e.tenant_id = r.tenant_id and e.artifact_id = r.artifact_id and e.model_id = _training_put.base_model_id
+    where r.tenant_id = _training_put.tenant_id and r.model_id = _training_put.model_id
+      and e.model_state <> (select hartonomous._model_state(_training_put.base_model_id)) limit 1;
+    if found then  -- of rows that an earlier version was fitted to as well
+        raise exception 'artifact % was embedded before the model''s weights changed', wrong using errcode = '22023',
+            hint = 'store it anew with hartonomous.embed_artifacts(ids, model); hartonomous.embedding_pending(model) lists such artifacts';
+    end if;
     return (select count(*) from hartonomous.training_row as r
             where r.tenant_id = _training_put.tenant_id and r.model_id = _training_put.model_id);
 end

@@ -6,17 +6,24 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('model_write');
     parent constant bigint := hartonomous._model_id(tenant, model);
+    base   hartonomous.model;
     made   bigint;
     kept   jsonb;
 begin
+    select m.* into base from hartonomous.model as m where m.model_id = parent;
     if coalesce(model_student.name, '') !~ '^[^@\s]+$' then
         raise exception 'name % must be non-empty, without @ and white space', coalesce(quote_literal(model_student.name), 'NULL') using errcode = '22023';
     elsif energy is null or not (energy > 0 and energy <= 1) then
         raise exception 'energy is %, expected more than 0 and at most 1', coalesce(energy::text, 'NULL') using errcode = '22023';
+    elsif base.kind = 'classification' then
+        raise exception 'model %@% is a head, expected one that reads texts', base.name, base.version using errcode = '22023',
+            hint = 'make a student of its base model, embed with it, and train a head on that with hartonomous.model_train_head';
+    elsif base.architecture = 'external' then
+        raise exception 'model %@% has no weights: its vectors come from outside', base.name, base.version using errcode = 'ZH031';
     end if;
     insert into hartonomous.model (tenant_id, name, version, kind, architecture, config, tokenizer_id, dimensions, max_tokens, base_model_id)
-    select tenant, model_student.name, '1', m.kind, m.architecture, m.config, m.tokenizer_id, m.dimensions, m.max_tokens, m.base_model_id
-    from hartonomous.model as m where m.model_id = parent
+    values (tenant, model_student.name, '1', base.kind, base.architecture, base.config, base.tokenizer_id, base.dimensions, base.max_tokens,
+            base.base_model_id)
     on conflict (tenant_id, name, version) do nothing
     returning model_id into made;
     if made is null then
@@ -31,7 +38,7 @@ begin
 end
 $$;
 comment on function hartonomous.model_student(text, text, real) is
-'Extracts a smaller model: each matrix that becomes smaller by it is replaced by its truncated singular value decomposition, of the least rank that keeps a share energy of its sum of squares, stored as low-rank parts in int16. Matrices of an encoder are truncated so that their outputs, rather than their elements, change least over a sample of the tenant''s stored texts, and biases take up the mean of the change. All else shares the parent''s tensor atoms. It runs, is read and exported as any model, in the parent''s dtypes; it is not deployed. stored_bytes counts shared atoms too. quality: matrices truncated, their mean rank, and over texts of another sample the cosine to the parent''s embeddings (mean and least) and agreement, the share of texts of which the parent''s nearest is among the student''s five nearest; model_validate compares on questions of your own. Errors: ZH020 no such model, ZH021 name taken, 22023 name or energy.';
+'Extracts a smaller model: each matrix that becomes smaller by it is replaced by its truncated singular value decomposition, of the least rank that keeps a share energy of its sum of squares, stored as low-rank parts in int16. Matrices of an encoder are truncated so that their outputs, rather than their elements, change least over a sample of the tenant''s stored texts, and biases take up the mean of the change. All else shares the parent''s tensor atoms. It runs, is read and exported as any model, in the parent''s dtypes; it is not deployed. stored_bytes counts shared atoms too. quality: matrices truncated, their mean rank, and over texts of another sample the cosine to the parent''s embeddings (mean and least) and agreement, the share of texts of which the parent''s nearest is among the student''s five nearest; model_validate compares on questions of your own. Errors: ZH020 no such model, ZH021 name taken, ZH031 vectors of the model come from outside, 22023 name, energy or a head.';
 
 create or replace function hartonomous._student(tenant_id int, parent_id bigint, model_id bigint, energy real) returns jsonb
 language plpython3u volatile parallel unsafe

@@ -17,9 +17,11 @@ begin atomic
     from hartonomous.atom_embedding as e
     join hartonomous.artifact as a on a.tenant_id = e.tenant_id and a.artifact_id = e.artifact_id
     where e.tenant_id in (0, _vectors_of_both.tenant_id) and e.model_id = _vectors_of_both.model_id and a.deleted_at is null
+      and e.model_state = (select hartonomous._model_state(_vectors_of_both.model_id))
       and exists (select from hartonomous.atom_embedding as o
-                  where o.tenant_id = e.tenant_id and o.artifact_id = e.artifact_id and o.model_id = _vectors_of_both.other_id)
+                  where o.tenant_id = e.tenant_id and o.artifact_id = e.artifact_id and o.model_id = _vectors_of_both.other_id
+                    and o.model_state = (select hartonomous._model_state(_vectors_of_both.other_id)))
     order by e.artifact_id;
 end;
 comment on function hartonomous._vectors_of_both(int, bigint, bigint) is
-'Embeddings by a model, in binary form, of live artifacts that have one by another model too.';
+'Embeddings by a model''s present weights, in binary form, of live artifacts that have one by those of another model too.';

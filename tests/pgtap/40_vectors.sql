@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(163);
+select plan(164);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -16,6 +16,7 @@ set local role ann;
 select hartonomous.embedding_model_register('outside', 48) as outside \gset
 select is(hartonomous.embedding_model_register('outside', 48), :outside::bigint, 'again, the same');
 select throws_ok($$select hartonomous.embedding_model_register('outside', 49)$$, 'ZH021', 'model outside@1 exists already');
+select throws_ok($$select hartonomous.model_deploy('outside')$$, 'ZH031', 'model ''outside'' has no weights: its vectors come from outside');
 select throws_ok(format('select hartonomous.embedding_model_register(%L, %L)', name, dimensions), '22023')
 from (values ('x', 0), ('x', -1), ('x', 16001), ('x', null), ('', 3), ('a b', 3), ('a@1', 3), (null, 3)) as bad (name, dimensions);
 select throws_ok($$select hartonomous.embed('text', 'outside')$$, 'ZH031', null, 'it has no weights to embed with');

@@ -3,7 +3,7 @@ begin;
 \ir setup.psql
 \ir model.psql
 \ir decoder.psql
-select plan(66);
+select plan(71);
 set local role ann;
 select pg_temp.tiny_bert('tiny'), pg_temp.tiny_bert('other', seed => 'b') \g /dev/null
 select hartonomous.model_deploy('tiny') \g /dev/null
@@ -81,6 +81,13 @@ select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', k
 select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', resamples => 1)$$, '22023');
 select throws_ok($$select hartonomous.model_validate('tiny', 'tiny', 'drinks', seed => -1)$$, '22023');
 
+select hartonomous.evaluation_put('partly', 'retrieval', '{tea,book}', '{u/2,u/nowhere}') \g /dev/null
+select throws_ok($$select hartonomous.model_validate('tiny', 'other', 'partly')$$, '22023', 'InvalidParameter: evaluation set expects 1 of 2 sources that no artifact has, such as u/nowhere');
+select hartonomous.evaluation_put('partly', 'retrieval', '{tea,never}', '{u/2,never/1}'), hartonomous.ingest_text('never embedded either', 'never/1') as gone \gset
+select lives_ok($$select hartonomous.model_validate('tiny', 'other', 'partly')$$, 'what is there and not embedded counts as not found');
+select hartonomous.artifact_delete(:gone);
+select throws_ok($$select hartonomous.model_validate('tiny', 'other', 'partly')$$, '22023', null, 'a deleted artifact is no source');
+
 -- texts
 select pg_temp.tiny_decoder('poet'), pg_temp.tiny_decoder('poet', '2', 'b') \g /dev/null
 select is(hartonomous.evaluation_put('texts', 'text', '{the data,a}'), 2::bigint);
@@ -93,6 +100,9 @@ select throws_ok($$select hartonomous.model_validate('tiny', 'poet', 'texts')$$,
 select results_eq($$select raw_bytes > stored_bytes, quality ->> 'energy' from hartonomous.model_student('tiny', 'small', 0.5)$$, $$values (true, '0.5')$$);
 select throws_ok($$select hartonomous.model_student('tiny', 'small', 0.5)$$, 'ZH021');
 select throws_ok($$select hartonomous.model_student('tiny', 'smaller', 'NaN')$$, '22023');
+select throws_ok($$select hartonomous.model_student('head@1', 'smaller', 0.5)$$, '22023', 'model head@1 is a head, expected one that reads texts');
+select hartonomous.embedding_model_register('outside', 4) \g /dev/null
+select throws_ok($$select hartonomous.model_student('outside', 'smaller', 0.5)$$, 'ZH031');
 
 -- another tenant
 set local role bob;

@@ -23,8 +23,8 @@ CREATE = f"create role {{}} login password '{PASSWORD}' in role hartonomous_writ
 MEASURED = """
 with measured as (
     insert into hartonomous.embedding_statistics
-        (tenant_id, model_id, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
-    select tenant_id, min(model_id), 1000, 40, 1, 1, 1, 1, 1
+        (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
+    select tenant_id, min(model_id), min(model_state), 1000, 40, 1, 1, 1, 1, 1
     from hartonomous.atom_embedding where tenant_id = %s group by tenant_id
     returning tenant_id, model_id
 )

@@ -60,17 +60,20 @@ def _retrieval(
         wanted.setdefault(question, [])
         if uri not in wanted[question]:
             wanted[question].append(uri)
-    places = _places(db, tenant, sorted({uri for _, uri in items}))
-    if not places:
+    uris = {uri for _, uri in items}
+    places = _places(db, tenant, sorted(uris))
+    unknown = sorted(uris.difference(*places.values()))
+    if unknown:
         raise errors.InvalidParameter(
-            "no artifact has a source that the evaluation set expects", hint="compare its uris with artifact_source"
+            f"evaluation set expects {len(unknown)} of {len(uris)} sources that no artifact has, such as {unknown[0]}",
+            hint="compare its uris with source_uri and document_uri of hartonomous.artifact_source, and store it anew",
         )
     found = []
     for model_id, other in (models, models[::-1]):
         ranked, artifacts = _nearest(db, tenant, (model_id, other), list(wanted), k)
         if not artifacts:
             raise errors.InvalidParameter(
-                "no artifact has embeddings by both models", hint="hartonomous.embed_artifacts(ids, model) stores them"
+                "no artifact has embeddings by the present weights of both models", hint="hartonomous.embed_artifacts(ids, model) stores them"
             )
         sources = [
             [next((at for at, uri in enumerate(uris) if uri in places.get(artifact, ())), -1) for artifact in row]
@@ -85,7 +88,9 @@ def _places(db: Any, tenant: int, uris: Sequence[str]) -> dict[int, set[str]]:
     rows = query(
         db,
         "select s.artifact_id, u.uri from hartonomous.artifact_source as s"
-        " join unnest($2) as u (uri) on u.uri in (s.source_uri, s.document_uri) where s.tenant_id in (0, $1)",
+        " join hartonomous.artifact as a on a.tenant_id = s.tenant_id and a.artifact_id = s.artifact_id"
+        " join unnest($2) as u (uri) on u.uri in (s.source_uri, s.document_uri)"
+        " where s.tenant_id in (0, $1) and a.deleted_at is null",
         ("int", tenant), ("text[]", list(uris)),
     )  # fmt: skip
     found: dict[int, set[str]] = {}

@@ -24,9 +24,10 @@ def embed_artifacts(db: Any, tenant: int, model_id: int, artifact_ids: Sequence[
     request = batch.record(db, tenant, "embed_artifacts")
     places = _places(batch.vectors, batch.state_hash)
     return query(
-        db, "select hartonomous._embedding_put($1, $2, $3, $4, array(select hartonomous._vector(i.image)"
-            " from unnest($5) with ordinality as i (image, position) order by i.position), $6, $7, $8, $9) as n",
-        ("int", tenant), ("bigint", model_id), ("bigint", request), ("bigint[]", [row["artifact_id"] for row in rows]),
+        db, "select hartonomous._embedding_put($1, $2, $3, $4, $5, array(select hartonomous._vector(i.image)"
+            " from unnest($6) with ordinality as i (image, position) order by i.position), $7, $8, $9, $10) as n",
+        ("int", tenant), ("bigint", model_id), ("bytea", batch.state_hash), ("bigint", request),
+        ("bigint[]", [row["artifact_id"] for row in rows]),
         ("bytea[]", batch.images()), ("bytea[]", [hashlib.sha256(text.encode()).digest() for text in batch.texts]),
         *(("double precision[]", places[:, axis].tolist()) for axis in range(3)),
     )[0]["n"]
