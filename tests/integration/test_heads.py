@@ -176,7 +176,7 @@ def test_models_on_questions(client, filled):
     metric = found["metrics"]["ndcg@3"]
     assert flipped["difference"] == pytest.approx(-metric["difference"])
     client.evaluation_put("questions", "retrieval", ["x"], ["nowhere"])
-    with pytest.raises(errors.InvalidParameter, match="no artifact has a source"):
+    with pytest.raises(errors.InvalidParameter, match="1 of 1 sources that no artifact has, such as nowhere"):
         client.model_validate("m0", "m1", "questions")
     client.evaluation_drop("questions")
 
