@@ -125,7 +125,8 @@ LOGICAL = {
     # neither how many requests did the work, nor that two did the same, which sessions that overlap may
     "inference_request": "select distinct request from request_name",
     "atom_embedding": """
-        select n.artifact, m.model, model_state, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z, input_hash
+        select n.artifact, m.model, model_state, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z,
+               input_hash
         from hartonomous.atom_embedding join artifact_name as n using (artifact_id)
         join model_name as m using (model_id) left join request_name as r using (inference_request_id)""",
     "embedding_statistics": """

@@ -7,7 +7,8 @@ import tiny_model
 from hartonomous import errors, models
 
 WEIGHT = "encoder.layer.0.intermediate.dense.weight"
-TEXTS = [f"the data {word}" for word in ("base", "of tea", "of milk", "of books", "and more", "again", "at sea", "on land")]
+WORDS = "base", "of tea", "of milk", "of books", "and more", "again", "at sea", "on land"
+TEXTS = [f"the data {word}" for word in WORDS]
 
 
 @pytest.fixture

@@ -73,7 +73,8 @@ def _retrieval(
         ranked, artifacts = _nearest(db, tenant, (model_id, other), list(wanted), k)
         if not artifacts:
             raise errors.InvalidParameter(
-                "no artifact has embeddings by the present weights of both models", hint="hartonomous.embed_artifacts(ids, model) stores them"
+                "no artifact has embeddings by the present weights of both models",
+                hint="hartonomous.embed_artifacts(ids, model) stores them",
             )
         sources = [
             [next((at for at, uri in enumerate(uris) if uri in places.get(artifact, ())), -1) for artifact in row]
