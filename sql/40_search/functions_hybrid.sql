@@ -131,6 +131,7 @@ begin
     depth := k + 100;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);
+    perform hartonomous._embedding_mixed_tell(tenant, target);
     near := hartonomous._vector_leg(tenant, target, direction, depth, wanted, recall, region);
     word := hartonomous._keyword_best(tenant, query, depth, wanted, null, null, near.within, near.ids);
     if weights is null then  -- reciprocal rank fusion

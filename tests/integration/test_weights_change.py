@@ -64,6 +64,7 @@ def test_searches_tell(client, told, filled):
         "select hartonomous.search('tea', model => %(m)s)",
         "select hartonomous.search_vector(hartonomous.embed('tea', %(m)s), model => %(m)s)",
         "select hartonomous.search_spatial(hartonomous.embed('tea', %(m)s), 'POINT Z (0 0 0)', 2, model => %(m)s)",
+        "select hartonomous.search_hybrid('tea', model => %(m)s)",
         "select hartonomous.search_ensemble('tea', array[%(m)s, %(m)s || 'other'])",
     )
     for search in searches:
