@@ -82,7 +82,7 @@ REACTIONS = {
     "TokenizerInvalid": "load the model with the tokenizer.json that belongs to it",
     "EmbeddingUnsupported": "use a model that embeds",
     "PredictionInvalid": "load the model anew: its weights are NaN or overflow",
-    "MemoryExceeded": "lower max_tokens, shorten the prompt, or raise hartonomous.inference_memory",
+    "MemoryExceeded": "shorten what is read or max_tokens, or have an administrator raise hartonomous.inference_memory",
     "VectorInvalid": "embed with the model that is searched, and give finite components that are not all zero",
     "FilterInvalid": "use the keys of `search` filters, each with a value of its kind",
     "VersionMismatch": "bring client and extension to one version: `alter extension hartonomous update`, `pip install`",

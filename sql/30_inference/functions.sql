@@ -106,7 +106,7 @@ begin
 end
 $$;
 comment on function hartonomous.embed_many(text[], text) is
-'Embeddings of texts, in order, recorded as one inference_request. A long batch is computed by as many threads as the setting hartonomous.inference_threads says (2), at most one for each processor, and as fit into hartonomous.inference_memory (512MB); they change no bit. NULL gives NULL; model NULL: the deployed one. Errors: 22004 a NULL text, ZH020 no such embedding model, ZH033 one text takes more than that memory (up to 32 MB the setting is not asked).';
+'Embeddings of texts, in order, recorded as one inference_request. A long batch is computed by as many threads as the setting hartonomous.inference_threads says (2), at most one for each processor, and as fit into hartonomous.inference_memory (512MB); they change no bit. A session may lower both; more than is set for its role or database, or in the configuration of the server, has no effect. NULL gives NULL; model NULL: the deployed one. Errors: 22004 a NULL text, ZH020 no such embedding model, ZH033 one text takes more than that memory (up to 32 MB the setting is not asked).';
 
 create or replace function hartonomous._embed_recorded(tenant_id int, model_id bigint, contents text[]) returns bytea[]
 language plpython3u volatile strict parallel unsafe
@@ -118,6 +118,22 @@ batch.record(plpy, tenant_id, 'embed_many')
 return batch.images()
 $$;
 comment on function hartonomous._embed_recorded(int, bigint, text[]) is 'Vector images of texts, by model id, recorded.';
+
+create or replace function hartonomous._setting_given(name text) returns text
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    -- any role may set such a setting for its session; for roles and databases a superuser does, or who has the right by GRANT SET
+    select coalesce(
+        (select split_part(c.entry, '=', 2)
+         from pg_db_role_setting as s cross join lateral unnest(s.setconfig) as c (entry)
+         where s.setrole in (0, (select r.oid from pg_roles as r where r.rolname = session_user)) and s.setdatabase in (0, (select d.oid from pg_database as d where d.datname = current_database()))
+           and lower(split_part(c.entry, '=', 1)) = _setting_given.name
+         order by s.setrole = 0, s.setdatabase = 0 limit 1),
+        (select f.setting from pg_file_settings as f where lower(f.name) = _setting_given.name and f.error is null order by f.seqno desc limit 1));
+end;
+comment on function hartonomous._setting_given(text) is
+'What an administrator set for the role that logged in, else for this database, else for all, else in the configuration of the server; NULL when nothing.';
 
 create or replace function hartonomous._request_put(
     tenant_id int, operation text, model_id bigint, state_hash bytea, input_hash bytea, output_hash bytea,

@@ -40,6 +40,14 @@ def tiny_files(pooling: Mapping[str, Any] = MEAN, **config: Any) -> dict[str, An
     return {"config": files["config.json"] | config, "pooling": dict(pooling), "modules": files["modules.json"]}
 
 
+def family_files(name: str) -> dict[str, Any]:
+    """Of the tiny model, as one of BERT's relatives."""
+    files = tiny_files()
+    if name == "MPNetModel":
+        files["config"] |= {"relative_attention_num_buckets": 32, "max_position_embeddings": 66, "pad_token_id": 1}
+    return files
+
+
 def tiny_encoder(**changes: Any) -> Encoder:
     files = tiny_files(**changes)
     return bert(files, pack(files, tiny_model.tensors()))

@@ -42,7 +42,7 @@ class Observed(Bert):
     """The network, noting what goes into the four products of each layer."""
 
     def __init__(self, network: Bert) -> None:
-        super().__init__(network.config, network._packed)
+        super().__init__(network.config, network._packed, network.device)
         self.seen: list[dict[str, Inputs]] = []
         self._layer = 0
 
@@ -56,15 +56,15 @@ class Observed(Bert):
             self.seen.append({name: Inputs(config.hidden_size) for name in ("attend", "out", "up")})
             self.seen[-1]["down"] = Inputs(config.intermediate_size)
         seen, used = self.seen[self._layer], groups[-1].end
-        seen["attend"].add(x[:, :used])
+        seen["attend"].add(self.device.get(x[:, :used]))
         super()._attend(layer, x, groups, workspace)
-        seen["out"].add(workspace.array("inner", x.shape[1])[: len(x), :used])
-        seen["up"].add(x[:, :used])
+        seen["out"].add(self.device.get(workspace.array("inner", x.shape[1])[: len(x), :used]))
+        seen["up"].add(self.device.get(x[:, :used]))
         self._used = used
 
     def _feed_forward(self, layer: Any, x: Array, workspace: Workspace) -> None:
         super()._feed_forward(layer, x, workspace)
-        self.seen[self._layer]["down"].add(workspace.array("inner", x.shape[1])[:, : self._used])
+        self.seen[self._layer]["down"].add(self.device.get(workspace.array("inner", x.shape[1])[:, : self._used]))
         self._layer += 1
 
 

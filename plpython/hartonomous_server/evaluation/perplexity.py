@@ -54,5 +54,5 @@ def _check_memory(config: DecoderConfig, most: int) -> None:
         raise errors.MemoryExceeded(
             f"{config.positions} tokens take {needed >> 10} kB, expected at most the {most >> 10} kB"
             f" of {limits.MEMORY}",
-            hint=f"raise {limits.MEMORY}",
+            hint=f"have an administrator raise {limits.MEMORY}",
         )

@@ -25,6 +25,7 @@ class Chunk(NamedTuple):
     """What goes through the network at once."""
 
     groups: Sequence[Group]
+    step: int = STEP
 
     @property
     def used(self) -> int:
@@ -32,15 +33,15 @@ class Chunk(NamedTuple):
 
     @property
     def width(self) -> int:
-        return -(-self.used // STEP) * STEP
+        return -(-self.used // self.step) * self.step
 
 
-def plan(lengths: Sequence[int], packed: bool) -> list[Chunk]:
+def plan(lengths: Sequence[int], packed: bool, step: int = STEP) -> list[Chunk]:
     """Chunks that cover all texts, given their lengths; unless ``packed``, each text has a chunk of its own."""
     order = sorted(range(len(lengths)), key=lambda text: lengths[text])
     if not packed:
-        return [Chunk([Group(0, lengths[text], [text])]) for text in order]
-    return [Chunk(list(_groups(lengths, members))) for members in _fill(lengths, order)]
+        return [Chunk([Group(0, lengths[text], [text])], step) for text in order]
+    return [Chunk(list(_groups(lengths, members)), step) for members in _fill(lengths, order)]
 
 
 def _fill(lengths: Sequence[int], order: Sequence[int]) -> Iterator[list[int]]:

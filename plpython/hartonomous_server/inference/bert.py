@@ -1,4 +1,4 @@
-"""BERT and its relatives in numpy, on a chunk of texts laid side by side.
+"""BERT and its relatives in numpy or a module like it, on a chunk of texts laid side by side.
 
 Activations are (features, tokens): each matrix product is weights x activations with the tokens in the columns, the
 order in which OpenBLAS treats all tokens alike and which is fastest for narrow chunks.
@@ -6,20 +6,21 @@ order in which OpenBLAS treats all tokens alike and which is fastest for narrow 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hartonomous_server import blas
 from hartonomous_server.inference import kernels
-from hartonomous_server.inference.batching import STEP, WIDTH, Group
-from hartonomous_server.inference.packing import Layer, Norm, Packed, aligned
+from hartonomous_server.inference.batching import WIDTH, Group
+from hartonomous_server.inference.device import PROCESSOR, Processor
+from hartonomous_server.inference.packing import Layer, Norm, Packed
 from hartonomous_server.models.encoders import EncoderConfig
 
 blas.numpy()
 import numpy as np  # noqa: E402
-from numpy.lib.stride_tricks import as_strided  # noqa: E402
 
-Array = np.ndarray
+Array = Any
 Check = Callable[[], object]
 
 LINE = 16  # numbers in a cache line
@@ -29,7 +30,8 @@ SCORES_BLOCK = 131072  # attention scores worked on at a time, so that they stay
 class Workspace:
     """Buffers of one thread. Pages of a buffer cost memory only once a chunk that wide has touched them."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, device: Processor = PROCESSOR) -> None:
+        self._zeros = device.zeros
         self._rows = {
             "x": config.hidden_size,
             "y": config.hidden_size,
@@ -37,8 +39,8 @@ class Workspace:
             "inner": config.intermediate_size,
         }
         self._flat: dict[str, Array] = {}
-        self._scores = np.zeros(0, np.float32)
-        self.scratch = aligned(2 * kernels.BLOCK)
+        self._scores: Array = device.zeros(0)
+        self._scratch: Array = device.zeros(2 * kernels.BLOCK)
 
     @staticmethod
     def bytes_of(config: EncoderConfig, length: int) -> int:
@@ -50,7 +52,7 @@ class Workspace:
         """(features, width), contents undefined."""
         size = self._rows[name] * width
         if name not in self._flat or self._flat[name].size < size:
-            self._flat[name] = aligned(self._rows[name] * max(width, WIDTH))
+            self._flat[name] = self._zeros(self._rows[name] * max(width, WIDTH))
         return self._flat[name][:size].reshape(-1, width)
 
     def scores(self, texts: int, heads: int, length: int) -> Array:
@@ -58,15 +60,23 @@ class Workspace:
         width = -(-length // LINE) * LINE
         size = texts * heads * length * width
         if self._scores.size < size:
-            self._scores = aligned(max(size, SCORES_BLOCK))
+            self._scores = self._zeros(max(size, SCORES_BLOCK))
         return self._scores[:size].reshape(texts, heads, length, width)
+
+    def scratch(self, shape: tuple[int, ...]) -> Array:
+        """(2, *shape), contents undefined."""
+        size = 2 * math.prod(shape)
+        if self._scratch.size < size:
+            self._scratch = self._zeros(size)
+        return self._scratch[:size].reshape(2, *shape)
 
 
 class Bert:
     """The network, given its packed weights."""
 
-    def __init__(self, config: EncoderConfig, packed: Packed) -> None:
+    def __init__(self, config: EncoderConfig, packed: Packed, device: Processor = PROCESSOR) -> None:
         self.config = config
+        self.device = device
         self._packed = packed
         self._activation = kernels.activation(config.hidden_act)
 
@@ -82,31 +92,31 @@ class Bert:
     def tokens_independent(self) -> bool:
         """Whether this BLAS gives a token the same result in every column and width of all products of a layer."""
         layer = self._packed.layers[0]
-        return all(_columns_equal(weights) for weights in (layer.qkv, layer.out, layer.up, layer.down))
+        return all(_columns_equal(weights, self.device) for weights in (layer.qkv, layer.out, layer.up, layer.down))
 
     def _embed(self, ids: Any, positions: Any, workspace: Workspace) -> Array:
-        width = len(ids)
+        width, xp = len(ids), self.device.xp
         x = workspace.array("x", width)
         rows, places = (workspace.array(name, width).reshape(width, -1) for name in ("y", "x"))  # (width, hidden)
-        self._packed.words.take(ids, axis=0, out=rows, mode="clip")
-        self._packed.positions.take(positions, axis=0, out=places, mode="clip")
-        np.add(rows, places, out=rows)
+        self.device.rows(self._packed.words, self.device.put(ids), rows)
+        self.device.rows(self._packed.positions, self.device.put(positions), places)
+        xp.add(rows, places, out=rows)
         x[...] = rows.T
         self._norm(self._packed.norm, x, workspace)
         return x
 
     def _attend(self, layer: Layer, x: Array, groups: Sequence[Group], workspace: Workspace) -> None:
         """x = norm(x + attention(x))"""
-        hidden, width = x.shape
-        qkv = np.matmul(layer.qkv, x, out=workspace.array("qkv", width))  # (3 hidden, width)
-        np.add(qkv[:hidden], layer.query_bias, out=qkv[:hidden])
+        (hidden, width), xp = x.shape, self.device.xp
+        qkv = xp.matmul(layer.qkv, x, out=workspace.array("qkv", width))  # (3 hidden, width)
+        xp.add(qkv[:hidden], layer.query_bias, out=qkv[:hidden])
         context = workspace.array("inner", width)[:hidden]  # (hidden, width)
         for group in groups:
             self._attend_group(qkv, context, group, workspace)
         context[:, groups[-1].end :] = 0
-        y = np.matmul(layer.out, context, out=workspace.array("y", width))  # (hidden, width)
-        np.add(y, layer.out_bias, out=y)
-        np.add(x, y, out=x)
+        y = xp.matmul(layer.out, context, out=workspace.array("y", width))  # (hidden, width)
+        xp.add(y, layer.out_bias, out=y)
+        xp.add(x, y, out=x)
         self._norm(layer.attention_norm, x, workspace)
 
     def _attend_group(self, qkv: Array, context: Array, group: Group, workspace: Workspace) -> None:
@@ -116,8 +126,9 @@ class Bert:
         output = self._by_head(context, group)
         heads, length = self.config.num_attention_heads, group.length
         distances = self._distances(length)  # (heads, keys, queries)
-        some_heads = max(1, min(heads, SCORES_BLOCK // length**2))
-        some_texts = max(1, SCORES_BLOCK // (heads * length**2))
+        most = self.device.block(SCORES_BLOCK)
+        some_heads = max(1, min(heads, most // length**2))
+        some_texts = max(1, most // (heads * length**2))
         for text in range(0, len(group.texts), some_texts):
             for head in range(0, heads, some_heads):
                 part = slice(text, text + some_texts), slice(head, head + some_heads)
@@ -129,23 +140,20 @@ class Bert:
         table = self._packed.distances
         if not table.size:
             return None
-        row, step = table.strides
-        none = self.config.positions - 1  # the column of distance 0
-        strides = row, -step, step
-        return as_strided(table[:, none:], (len(table), length, length), strides, writeable=False)
+        return self.device.by_distance(table, self.config.positions - 1, length)
 
     def _attend_heads(
         self, query: Array, key: Array, value: Array, output: Array, gains: Array | None, workspace: Workspace
     ) -> None:
         """output = value x softmax(key^T x query + gains), all (texts, heads, head size, length)"""
-        texts, heads, _, length = query.shape
+        (texts, heads, _, length), xp = query.shape, self.device.xp
         scores = workspace.scores(texts, heads, length)  # (texts, heads, keys, queries)
-        np.matmul(key.swapaxes(2, 3), query, out=scores[..., :length])
+        xp.matmul(key.swapaxes(2, 3), query, out=scores[..., :length])
         if gains is not None:
-            np.add(scores[..., :length], gains, out=scores[..., :length])
-        sums = kernels.softmax_parts(scores)  # (texts, heads, 1, queries)
-        np.matmul(value, scores[..., :length], out=output)
-        np.divide(output, sums[..., :length], out=output)
+            xp.add(scores[..., :length], gains, out=scores[..., :length])
+        sums = kernels.softmax_parts(scores, xp)  # (texts, heads, 1, queries)
+        xp.matmul(value, scores[..., :length], out=output)
+        xp.divide(output, sums[..., :length], out=output)
 
     def _by_head(self, array: Array, group: Group) -> Array:
         """(hidden, width) -> view (texts, heads, head size, length)"""
@@ -156,23 +164,25 @@ class Bert:
 
     def _feed_forward(self, layer: Layer, x: Array, workspace: Workspace) -> None:
         """x = norm(x + down(activation(up(x))))"""
-        width = x.shape[1]
-        inner = np.matmul(layer.up, x, out=workspace.array("inner", width))  # (inner, width)
-        step = max(1, kernels.BLOCK // width)
+        width, xp = x.shape[1], self.device.xp
+        inner = xp.matmul(layer.up, x, out=workspace.array("inner", width))  # (inner, width)
+        step = max(1, self.device.block(kernels.BLOCK) // width)
         for row in range(0, len(inner), step):
             rows = inner[row : row + step]
-            np.add(rows, layer.up_bias[row : row + step], out=rows)
-            self._activation(rows, workspace.scratch[: 2 * rows.size].reshape(2, *rows.shape))
-        y = np.matmul(layer.down, inner, out=workspace.array("y", width))  # (hidden, width)
-        np.add(y, layer.down_bias, out=y)
-        np.add(x, y, out=x)
+            xp.add(rows, layer.up_bias[row : row + step], out=rows)
+            self._activation(rows, workspace.scratch(rows.shape), xp)
+        y = xp.matmul(layer.down, inner, out=workspace.array("y", width))  # (hidden, width)
+        xp.add(y, layer.down_bias, out=y)
+        xp.add(x, y, out=x)
         self._norm(layer.output_norm, x, workspace)
 
     def _norm(self, norm: Norm, x: Array, workspace: Workspace) -> None:
-        kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, workspace.array("y", x.shape[1]))
+        scratch = workspace.array("y", x.shape[1])
+        kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, scratch, self.device.xp)
 
 
-def _columns_equal(weights: Array) -> bool:
-    column = np.sin(np.arange(weights.shape[1], dtype=np.float32))[:, None]  # (features, 1)
-    products = [weights @ np.tile(column, width) for width in (WIDTH, STEP, 2 * STEP, 3 * STEP)]
+def _columns_equal(weights: Array, device: Processor) -> bool:
+    column = device.put(np.sin(np.arange(weights.shape[1], dtype=np.float32))[:, None])  # (features, 1)
+    widths = WIDTH, device.step, 2 * device.step, 3 * device.step
+    products = [device.get(device.xp.matmul(weights, device.xp.tile(column, width))) for width in widths]
     return all((product == products[0][:, :1]).all() for product in products)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hartonomous_server import errors
-from hartonomous_server.inference.decoder import Cache, Check, Decoder, cache_bytes
+from hartonomous_server.inference.decoder import Check, Decoder, cache_bytes
 from hartonomous_server.inference.limits import MEMORY
 from hartonomous_server.inference.pieces import Pieces
 from hartonomous_server.inference.sampling import Options, Sampler
@@ -33,7 +33,7 @@ class _Text:
 
     def __init__(self, number: int, decoder: Decoder, decode: Decode, prompt: Sequence[int], options: Options) -> None:
         self.number = number
-        self.cache = Cache(decoder.config, len(prompt) + options.max_tokens)
+        self.cache = decoder.cache(len(prompt) + options.max_tokens)
         self.token = prompt[-1]
         self._ends = decoder.config.last
         self._left = options.max_tokens
@@ -61,7 +61,7 @@ def continued(
     if largest > memory:
         raise errors.MemoryExceeded(
             f"prompt and max_tokens take {largest >> 10} kB, expected at most the {memory >> 10} kB of {MEMORY}",
-            hint=f"lower max_tokens, shorten the prompt, or raise {MEMORY}",
+            hint=f"lower max_tokens, shorten the prompt, or have an administrator raise {MEMORY}",
         )
     some, check = min(SIDE_BY_SIDE, memory // largest), _seldom(check)
     groups = (range(start, min(start + some, len(prompts))) for start in range(0, len(prompts), some))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from hartonomous_server import blas
 from hartonomous_server.inference import kernels
-from hartonomous_server.inference.packing import Slots, aligned
+from hartonomous_server.inference.packing import Put, Slots, aligned
 from hartonomous_server.models.decoders import DecoderConfig
 
 blas.numpy()
@@ -61,9 +61,9 @@ def pack(config: DecoderConfig, weights: Weights) -> Any:
     return buffer
 
 
-def unpack(config: DecoderConfig, buffer: Any) -> Packed:
-    """Views of the arrays in a packed buffer."""
-    return _Slots(config, np.frombuffer(buffer, np.float32)).packed
+def unpack(config: DecoderConfig, buffer: Any, put: Put = lambda array: array) -> Packed:
+    """Views of the arrays in a packed buffer, where put takes it."""
+    return _Slots(config, put(np.frombuffer(buffer, np.float32))).packed
 
 
 class _Slots(Slots):

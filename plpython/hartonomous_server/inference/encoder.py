@@ -9,6 +9,7 @@ from typing import Any
 from hartonomous_server import blas, errors
 from hartonomous_server.inference import batching, packing
 from hartonomous_server.inference.bert import Bert, Check, Workspace
+from hartonomous_server.inference.device import PROCESSOR, Processor
 from hartonomous_server.models import architecture
 from hartonomous_server.models.encoders import EncoderConfig
 
@@ -29,10 +30,12 @@ class Encoder:
     """A sentence encoder, given its architecture's name, a model's configuration files and its packed weights.
 
     A text's vector is bit-identical whatever texts it came with. packs: whether texts may share a chunk for
-    that; None: find out.
+    that; None: find out. device: what the network is computed with.
     """
 
-    def __init__(self, name: str, files: Mapping[str, Any], packed: Any, packs: bool | None = None) -> None:
+    def __init__(
+        self, name: str, files: Mapping[str, Any], packed: Any, packs: bool | None = None, device: Processor = PROCESSOR
+    ) -> None:
         self.config = EncoderConfig.parse(name, files["config"])
         self._modes = architecture.pooling_modes(files)
         self._normalizes = architecture.normalizes(files)
@@ -42,8 +45,9 @@ class Encoder:
                 hint='store 1_Pooling/config.json under the key "pooling" of its config',
             )
         self.dimensions = self.config.hidden_size * len(self._modes)
-        self._network = Bert(self.config, packing.unpack(self.config, packed))
-        self._workspaces = [Workspace(self.config)]
+        self.device = device
+        self._network = Bert(self.config, packing.unpack(self.config, packed, device.put), device)
+        self._workspaces = [Workspace(self.config, device)]
         self.packs = self._network.tokens_independent() if packs is None else packs
 
     def bytes_of(self, length: int) -> int:
@@ -54,7 +58,7 @@ class Encoder:
         """Vectors (texts, dimensions) of texts given as token ids; ``check`` is called often, by the calling thread."""
         self._validate(ids)
         vectors = np.empty((len(ids), self.dimensions), np.float32)
-        chunks = iter(batching.plan([len(text) for text in ids], self.packs))
+        chunks = iter(batching.plan([len(text) for text in ids], self.packs, self.device.step))
         if threads > 1:
             self._encode_threads(chunks, ids, vectors, check, threads)
         else:
@@ -69,7 +73,7 @@ class Encoder:
         """Last hidden states (tokens, hidden) of each text."""
         self._validate(ids)
         states: list[Array] = [np.empty((0, 0), np.float32)] * len(ids)
-        for chunk in batching.plan([len(text) for text in ids], self.packs):
+        for chunk in batching.plan([len(text) for text in ids], self.packs, self.device.step):
             x = self._run(chunk, ids, self._workspaces[0], check)
             for group in chunk.groups:
                 for place, text in enumerate(group.texts):
@@ -92,7 +96,7 @@ class Encoder:
             part = slice(group.start, group.end)
             tokens[part] = [token for text in group.texts for token in ids[text]]
             positions[part] = self._positions(tokens[part].reshape(-1, group.length)).ravel()
-        return self._network.hidden(tokens, positions, chunk.groups, workspace, check)
+        return self.device.get(self._network.hidden(tokens, positions, chunk.groups, workspace, check))
 
     def _positions(self, tokens: Array) -> Array:
         """(texts, length) -> rows of the table of positions"""
@@ -115,7 +119,7 @@ class Encoder:
     ) -> None:
         """Threads take chunks in turn; the caller waits and checks. When it gives up they stop after a layer."""
         while len(self._workspaces) < count:
-            self._workspaces.append(Workspace(self.config))
+            self._workspaces.append(Workspace(self.config, self.device))
         work = _Work(chunks)
 
         def run(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from hartonomous_server import blas, errors
 from hartonomous_server.db import interrupts, query
 from hartonomous_server.inference import batching, limits, packing
 from hartonomous_server.inference.bert import Bert
+from hartonomous_server.inference.device import PROCESSOR, Processor
 from hartonomous_server.inference.encoder import Encoder
 from hartonomous_server.models import architecture, running
 from hartonomous_server.models.decoders import DecoderConfig
@@ -65,16 +66,17 @@ class Batch(NamedTuple):
             ("int", tenant), ("text", operation), ("bigint", self.model_id), ("bytea", self.state_hash),
             ("bytea", inputs), ("bytea", hashlib.sha256(self.vectors.tobytes()).digest()),
             ("int", len(self.texts)), ("bigint", self.tokens),
-            ("text", libraries()), ("text", blas.core_name()), ("int", self.threads),
+            ("text", libraries(db)), ("text", blas.core_name()), ("int", self.threads),
             ("double precision", self.seconds),
         )[0]["id"]
 
 
-def libraries() -> str:
-    """Names and versions of the libraries that decide a result."""
+def libraries(db: Any) -> str:
+    """Names and versions of the libraries that decide a result, and the GPU if one computes."""
     from importlib import metadata  # only here: it imports much
 
-    return ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers"))
+    names = [f"{name} {metadata.version(name)}" for name in ("numpy", "tokenizers")]
+    return ", ".join([*names, *filter(None, [limits.device(db).name])])
 
 
 def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None, role: str = "") -> Batch:
@@ -89,7 +91,7 @@ def embed(db: Any, model_id: int, texts: Sequence[str], past: Past | None = None
         check()
         ids += model.tokenizer.encode_batch([prompt + text for text in texts[start : start + TEXTS_A_SLICE]])
     tokens = sum(map(len, ids))
-    count = limits.threads(db) if tokens > 2 * batching.WIDTH else 1
+    count = limits.threads(db) if tokens > 2 * batching.WIDTH and limits.device(db) is PROCESSOR else 1
     longest = max(map(len, ids), default=1)
     needed = model.encoder.bytes_of(longest)
     if count * needed > limits.SMALL:
@@ -113,28 +115,30 @@ def encoder(db: Any, model_id: int) -> Running | None:
 class Running:
     """A model from its running form."""
 
-    def __init__(self, form: running.Form) -> None:
+    def __init__(self, form: running.Form, device: Processor) -> None:
         self._form = form
+        self._device = device
         self.files = form.facts["files"]
         self._architecture = form.facts["architecture"]
         self.tokenizer = Tokenizer.from_prepared(form.tokenizer, self.files, self._architecture)
 
     @cached_property
     def encoder(self) -> Encoder:
-        return Encoder(self._architecture, self.files, self._form.weights, self._form.facts["tokens_independent"])
+        packs = self._form.facts["tokens_independent"] if self._device is PROCESSOR else None
+        return Encoder(self._architecture, self.files, self._form.weights, packs, self._device)
 
     @cached_property
     def decoder(self) -> Decoder:
         from hartonomous_server.inference.decoder import Decoder
 
-        return Decoder(DecoderConfig.parse(self._architecture, self.files), self._form.weights)
+        return Decoder(DecoderConfig.parse(self._architecture, self.files), self._form.weights, self._device)
 
 
 def load(db: Any, model_id: int, state: bytes, past: Past | None = None) -> Running:
     """A model of this state, loaded once per backend."""
     loaded = _running.pop(state, None)
     if loaded is None:
-        loaded = Running(_form(db, model_id, state, past.as_of if past else None))
+        loaded = Running(_form(db, model_id, state, past.as_of if past else None), limits.device(db))
         _trim()
     _running[state] = loaded
     while len(_running) > KEPT:

@@ -83,7 +83,7 @@ class _Run:
             "select hartonomous._request_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) as id",
             ("int", tenant), ("text", operation), ("bigint", self._model_id), ("bytea", self._state),
             ("bytea", _hash(self._prompts)), ("bytea", _hash(self.texts)), ("int", len(self._prompts)),
-            ("bigint", self._tokens), ("text", engine.libraries()), ("text", blas.core_name()), ("int", 1),
+            ("bigint", self._tokens), ("text", engine.libraries(self._db)), ("text", blas.core_name()), ("int", 1),
             ("double precision", time.perf_counter() - self._started), ("jsonb", self._parameters()),
         )[0]["id"]  # fmt: skip
 

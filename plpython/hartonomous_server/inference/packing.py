@@ -23,6 +23,7 @@ ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that st
 
 Array = np.ndarray
 Weights = Callable[[str], Any]
+Put = Callable[[Any], Any]  # host array -> array of a device
 
 
 class Norm(NamedTuple):
@@ -81,9 +82,9 @@ def pack(config: EncoderConfig, weights: Weights, buffer: Any = None) -> Any:
     return buffer
 
 
-def unpack(config: EncoderConfig, buffer: Any) -> Packed:
-    """Views of the arrays in a packed buffer."""
-    return _Slots(config, np.frombuffer(buffer, np.float32)).packed
+def unpack(config: EncoderConfig, buffer: Any, put: Put = lambda array: array) -> Packed:
+    """Views of the arrays in a packed buffer, where put takes it."""
+    return _Slots(config, put(np.frombuffer(buffer, np.float32))).packed
 
 
 class Slots:
