@@ -130,7 +130,7 @@ class Session:
         text, uri = self.chance.choice(TEXTS), self.chance.choice([None, *URIS])
         binary = self.chance.random() < 0.2
         content = text.encode()
-        made = self.write("ingest", lambda: self.client.ingest(content, "text", source_uri=uri) if binary
+        made = self.write("ingest", lambda: self.client.ingest(content, source_uri=uri) if binary
                           else self.client.ingest_text(text, uri))  # fmt: skip
         if made and not self.own.ingested(made, content, None if binary else text, uri):
             self.differ("id of ingested content", self.own.holds(content), made)

@@ -97,8 +97,9 @@ class Tenant:
             self._retire(document)
 
     def restore(self, artifact_id: int) -> bool:
-        """False, and nothing has changed, when a content came again meanwhile."""
-        event = self.artifacts[artifact_id].deleted
+        """False, and nothing has changed, when its content came again meanwhile, or a newer version of its document."""
+        mine = self.artifacts[artifact_id]
+        event = mine.deleted
         if event is None:
             return True
         of_event = [row for row in self.removed if row.event == event]
@@ -106,16 +107,21 @@ class Tenant:
             row.place.document for row in of_event
             if row.artifact_id == artifact_id and row.place.document and row.place.position is None
         }  # fmt: skip
-        back = [row for row in of_event if row.artifact_id == artifact_id or row.place.document in documents]
-        stands = {row.artifact_id for row in back if row.uri not in self.artifacts[row.artifact_id].places}
-        revived = [a for a in self.artifacts.values() if a.deleted == event and a.artifact_id in {artifact_id, *stands}]
-        if any(self.holds(artifact.content) for artifact in revived):
+        now = (place for other in self.live() if other.content != mine.content for place in other.places.values())
+        if self.holds(mine.content) or any(p.document in documents and p.position is None for p in now):
             return False
-        for row in back:
-            self.artifacts[row.artifact_id].places.setdefault(row.uri, row.place)
+        back = [row for row in of_event if row.artifact_id == artifact_id or row.place.document in documents]
         self.removed = [row for row in self.removed if row not in back]
-        for artifact in revived:
-            artifact.deleted = None
+        stands = {artifact_id}
+        for row in back:  # what came again has the occurrence now
+            gone = self.artifacts[row.artifact_id]
+            holder = self.holds(gone.content) or gone
+            if row.uri not in holder.places:
+                holder.places[row.uri] = row.place
+                stands.add(holder.artifact_id)
+        for artifact in self.artifacts.values():
+            if artifact.artifact_id in stands and artifact.deleted is not None and artifact.deleted >= event:
+                artifact.deleted = None
         return True
 
     def own_embeddings(self, model_id: int) -> set[int]:

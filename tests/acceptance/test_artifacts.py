@@ -20,6 +20,7 @@ def test_deleted_listed_restored_and_removed(dsn, connection, page):
     live = "select count(*) from hartonomous.artifact as a join hartonomous.artifact_source using (artifact_id)"
     live += " where document_uri = 'bin/a.md' and a.deleted_at is null"
     assert deleted(dsn) == []
+    assert cli.run(dsn, "artifacts", "deleted").stdout == "nothing deleted\n"
     assert "1 deleted" in cli.run(dsn, "artifacts", "delete", page).stdout
     assert deleted(dsn) == [page]  # without its passages
     printed = cli.run(dsn, "artifacts", "deleted").stdout

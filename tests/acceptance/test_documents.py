@@ -249,7 +249,7 @@ def test_each_file_is_of_the_modality_that_its_name_says(dsn, connection, tmp_pa
 
     again = cli.run(dsn, *arguments)
     assert "10 files: 0 new, 0 changed, 10 unchanged, 0 failed; 0 passages; 3 binary, 1 code, 1 image" in again.stdout
-    assert "3 of them keep the modality" in again.stderr and "auto/broken.png: binary" in again.stderr
+    assert "3 stored before under another modality" in again.stderr and "auto/broken.png: binary" in again.stderr
     refused = cli.run(dsn, "ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image")
     assert "said/noise: binary" in refused.stderr  # these bytes are there
     (tmp_path / "noise").write_bytes(bytes(range(255)))

@@ -22,6 +22,7 @@ select results_eq($$select value, artifact_id from hartonomous.atom_nearest(pg_t
 select set_eq($$select value, artifact_id from hartonomous.atom_nearest('POINT(0 0)', 10, 'text')$$,
               format($$values ('a leaf'::bytea, %s::bigint), ('public leaf', %s)$$, :leaf, :public), 'public ones do, another tenant''s are not found');
 select is(hartonomous.atom_explode(:block), 16::bigint);
+select hartonomous.ingest(substr(pg_temp.noise(1000), 65, 64), 'code') \g /dev/null
 select set_eq($$select value, artifact_id from hartonomous.atom_nearest('POINT(0 0)', 100, 'binary') where value <> ''$$,
               $$select substr(pg_temp.noise(1000), at, 64), null::bigint from generate_series(1, 1000, 64) as at$$, 'parts are of no artifact alone');
 

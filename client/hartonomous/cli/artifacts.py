@@ -38,6 +38,9 @@ def deleted(uri_prefix: str | None, k: int) -> None:
         for one in found:
             echo_json(one)
         return
+    if not found:
+        click.echo("nothing deleted")
+        return
     rows = (
         (one.artifact_id, f"{one.deleted_at:%Y-%m-%d %H:%M}", one.modality, number(one.content_length), one.source_uri)
         for one in found

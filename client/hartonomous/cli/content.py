@@ -95,16 +95,16 @@ def _print_ingest(result: documents.Ingest, seconds: float) -> None:
     )
     _notice("could not be decoded", [f"{uri}: {told}" for uri, told in result.undecoded])
     _notice(
-        "keep the modality that their bytes were stored under before; hartonomous artifacts delete makes them new",
+        "stored before under another modality, which they keep; after hartonomous artifacts delete they are new",
         [f"{uri}: {modality}" for uri, modality in result.kept],
     )
-    _notice("are too large to be searched as one text; --format text splits them", result.unsearched)
+    _notice("too large to be searched as one text; --format text splits them", result.unsearched)
 
 
 def _notice(what: str, files: list[str]) -> None:
     if not files:
         return
-    click.echo(f"notice: {number(len(files))} of them {what}:", err=True)
+    click.echo(f"notice: {number(len(files))} {what}:", err=True)
     for line in files[:NOTICED]:
         click.echo(f"  {printable(line)}", err=True)
     if len(files) > NOTICED:
