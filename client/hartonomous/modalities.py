@@ -19,6 +19,7 @@ _SUFFIXES = {
     "sensor": "csv jsonl ndjson tsv",
     "graph": "gml graphml",
     "tensor": "npy safetensors",
+    "binary": "svg",  # a picture that is not decoded, and no text to be searched
 }
 BY_SUFFIX = {f".{suffix}": modality for modality, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 

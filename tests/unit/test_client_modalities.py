@@ -17,6 +17,7 @@ from hartonomous.progress import silent
         ("a.py", b"\xff", ("binary", "binary")),
         ("a.csv", b"1,2", ("sensor", "text")),
         ("a.yaml", b"a: 1", ("text", "text")),
+        ("a.svg", b"<svg/>", ("binary", "text")),
         ("Makefile", b"all:", ("text", "text")),
         ("a.txt", b"caf\xe9", ("binary", "binary")),
         ("a.txt", b"a\0b", ("binary", "binary")),
