@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection
+from psycopg.errors import Diagnostic
 from psycopg.rows import dict_row
 
 from hartonomous import vectors
@@ -95,7 +97,20 @@ def connect(dsn: str | None = None, api_key: str | None = None) -> Client:
 
 def open_connection(dsn: str) -> Connection[Any]:
     with translated():
-        return psycopg.connect(dsn, autocommit=True, fallback_application_name="hartonomous")
+        connection = psycopg.connect(dsn, autocommit=True, fallback_application_name="hartonomous")
+    connection.add_notice_handler(_log)
+    return connection
+
+
+def _log(notice: Diagnostic) -> None:
+    """What the server tells beside a result goes to the logger ``hartonomous``, which prints warnings by default."""
+    level = logging.WARNING if notice.severity_nonlocalized == "WARNING" else logging.INFO
+    logging.getLogger("hartonomous").log(level, "%s", told(notice))
+
+
+def told(notice: Diagnostic) -> str:
+    """A notice's message and its hint."""
+    return "\n".join(filter(None, [notice.message_primary, notice.message_hint and f"HINT: {notice.message_hint}"]))
 
 
 def database_facts(connection: Connection[Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a deployment tells: nobody's searches are emptied, and no model stops to answer, without a word."""
 
+import cli
 import hartonomous
 import psycopg
 import pytest
@@ -51,6 +52,25 @@ def test_a_deployed_model_goes_with_a_word(client, told, tmp_path):
     assert told("model_drop", "two") == ["WARNING model 'two' was deployed: 'one@1' answers now where none is named"]
     before = told("model_drop", "one")
     assert len(before) == 1 and before[0].startswith("WARNING model 'one' was deployed: '")
+
+
+def test_client_and_command_pass_it_on(dsn, client, caplog, tmp_path):
+    for number, name in enumerate(("here", "there")):
+        models.ingest(client, tiny_model.write(tmp_path / name, seed=number), name)
+    client.model_deploy("here")
+    client.ingest_text("passed on", "u/passed on")
+    client.embed_artifacts(client.embedding_pending())
+    caplog.clear()
+    client.model_deploy("there")
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("hartonomous", "WARNING")
+    assert "no embedding by model 'there@1'" in record.message
+    assert "HINT: repeat select hartonomous.embed_artifacts(" in record.message
+    client.model_rollback()
+    deployed = cli.run(dsn, "models", "deploy", "there")
+    assert deployed.stdout == "there is deployed\n"
+    assert deployed.stderr.startswith("warning: ") and deployed.stderr.count("no embedding by model") == 1
+    client.model_rollback()
 
 
 def test_the_only_model_goes_with_a_word(server, template, tmp_path):

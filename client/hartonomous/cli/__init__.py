@@ -71,6 +71,7 @@ def run(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat what the error says
+    logging.getLogger("hartonomous").setLevel(logging.ERROR)  # verbs print notices themselves
     try:
         code: Any = cli.main(arguments, prog_name="hartonomous", standalone_mode=False)
         sys.stdout.flush()

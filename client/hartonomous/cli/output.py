@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from psycopg.errors import Diagnostic
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from hartonomous.client import Client, connect
+from hartonomous.client import Client, connect, told
 from hartonomous.progress import Progress
 
 PLAIN_SECONDS = 10.0  # between progress lines where there is no terminal
@@ -33,8 +34,16 @@ class Settings:
 
 @click.pass_context
 def client(context: click.Context) -> Client:
-    """A connection that closes with the command."""
-    return context.with_resource(connect(context.obj.dsn, context.obj.api_key))
+    """A connection that closes with the command; what the server tells beside results goes to stderr."""
+    opened = context.with_resource(connect(context.obj.dsn, context.obj.api_key))
+    opened.connection.add_notice_handler(_tell)
+    return opened
+
+
+def _tell(notice: Diagnostic) -> None:
+    severity = (notice.severity_nonlocalized or "").lower()
+    if severity in ("notice", "warning"):
+        click.echo(f"{severity}: {told(notice)}", err=True)
 
 
 def json_option(verb: Callable[..., Any]) -> Callable[..., Any]:
