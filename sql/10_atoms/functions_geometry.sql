@@ -60,7 +60,7 @@ begin
 end
 $$;
 comment on function hartonomous.atom_nearest(@extschema:postgis@.geometry, int, text) is
-'The k leaf atoms of the tenant and of tenant 0 that lie nearest to a point in the plane of x and y, nearest first, equally near ones in the order of h_zm. value: the bytes; artifact_id: the artifact of which they are the whole, NULL for leaves that are parts only (atom_parts finds where they stand in an artifact). What belongs to deleted artifacts counts until it is collected. place: one point of SRID 0, of which z and m do not count; modality: only atoms of it. Coordinates of content come from atom_identity. Errors: 22023 place, k (1 to 10000) or modality, ZH002 masked.';
+'The k leaf atoms of the tenant and of tenant 0 that lie nearest to a point in the plane of x and y, nearest first, equally near ones in the order of h_zm. value: the bytes; artifact_id: the artifact of which they are the whole, NULL for leaves that are parts only (atom_parts finds where they stand in an artifact). Leaves of deleted artifacts are among them, with their bytes, until the artifacts are purged and the leaves collected. place: one point of SRID 0, of which z and m do not count; modality: only atoms of it. Coordinates of content come from atom_identity. Errors: 22023 place, k (1 to 10000) or modality, ZH002 masked.';
 
 create or replace function hartonomous._artifact_nearest(tenant_id int, ids bigint[], id_xs int[], id_ys int[], k int)
 returns table (ord bigint, artifact_ids bigint[], xs int[], ys int[])

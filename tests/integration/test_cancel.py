@@ -69,10 +69,25 @@ def at_work(connection, pid):
     ).fetchone()
 
 
-def test_cancel_of_a_large_document(dsn, connection):
+@pytest.mark.parametrize(("format", "part"), [
+    ("text", "Some words of a sentence. "), ("markdown", "- item\n"), ("html", "<p>Some words.</p>"),
+])  # fmt: skip
+def test_cancel_of_a_large_document(dsn, connection, format, part):
+    """The libraries that split it ask nobody whether to go on."""
+    split = "select hartonomous.ingest_document('u/huge', repeat(%s, %s), %s)"
     before = state.contents(connection)
     with psycopg.connect(dsn) as session:
+        session.execute(split, [part, 10, format])  # loads the libraries
+        begun = time.monotonic()
+        session.execute(split, [part, 4000, format])
+        whole = (time.monotonic() - begun) * 20
+        session.rollback()
         session.execute("set statement_timeout = '100ms'")
+        begun = time.monotonic()
         with pytest.raises(psycopg.errors.QueryCanceled):
-            session.execute("select hartonomous.ingest_document('u/huge', repeat('Some words of a sentence. ', 80000))")
+            session.execute(split, [part, 80_000, format])
+        assert time.monotonic() - begun < whole / 3
+        session.rollback()
+        assert session.execute(split, [part, 10, format]).fetchone()  # and the session goes on
+        session.rollback()
     assert state.contents(connection) == before

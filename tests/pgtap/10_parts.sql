@@ -1,7 +1,7 @@
 -- Room 10: from places to bytes and back, and deleted artifacts.
 begin;
 \ir setup.psql
-select plan(37);
+select plan(39);
 create function pg_temp.noise(n int, salt text default '') returns bytea language sql as
 $$select substr(string_agg(sha256((salt || i)::bytea), '' order by i), 1, n) from generate_series(1, n / 32 + 1) as i$$;
 create function pg_temp.around(content bytea, modality text) returns text language sql
@@ -43,6 +43,8 @@ select results_eq(format('select start from hartonomous.atom_parts(%s, 960)', :b
 select is_empty(format('select from hartonomous.atom_parts(%s, 1000)', :block), 'none at the end');
 select is_empty(format('select from hartonomous.atom_parts(%s, 9223372036854775807)', :block));
 select is_empty(format('select from hartonomous.atom_parts(%s, 64, 64)', :block), 'no bytes are in no part');
+select is_empty(format('select from hartonomous.atom_parts(%s, 100, 100)', :block), 'nor within one');
+select is_empty(format('select from hartonomous.atom_parts(%s, 3)', :empty), 'nor beyond the end of nothing');
 select is((select string_agg(hartonomous.content_slice(:large, p.start, p.length::int), '' order by p.start) from hartonomous.atom_parts(:large) as p),
           pg_temp.noise(300000), 'blocks below composites make up the content');
 select ok((select count(*) > 10 and min(length) > 64 from hartonomous.atom_parts(:large)), 'and are not leaves');

@@ -10,6 +10,8 @@ BOMBS = {
     "a paragraph of link definitions": ("markdown", "[a]: u\n" * 50_000),
     "a paragraph of entities": ("markdown", "&" * 200_000),
     "a paragraph of brackets": ("markdown", "[" * 100_000),
+    "a heading of a million marks": ("markdown", "# " * 1_000_000),
+    "a line of equal signs": ("markdown", "a" + "=a" * 60_000),
     "nested quotations": ("markdown", ">" * 50_000 + "a"),
     "a tag of many attributes": ("html", f"<a {' '.join(f'a{n}=1' for n in range(100_000))}>x</a>"),
     "a tag of many attributes without space": (

@@ -12,6 +12,8 @@ from hartonomous_server.atoms.document_pack import Section
 
 MARKS = re.compile(r"[*_~]+|[\[\]<`&]")
 MAX_MARKS = 3000  # in one paragraph: the parser's time grows with their square
+PLAIN_MARKS = re.compile(r"[#$%&+\-:=>@^{}!]")  # the parser copies what it has of a line at each
+MAX_COPIED = 4_000_000_000  # characters of a line times such marks in it: about a second
 MAX_NESTING = 100  # the renderer leaves out what is nested deeper
 DELIMITERS = re.compile(r"[ \t>*+.)\d|:-]*")  # the line under a table's head, wherever the table stands
 MAX_ADDED_CELLS = 65536  # short rows get cells until they are as long as the head: rows times columns in all
@@ -48,7 +50,13 @@ def _refuse_wide(content: str) -> None:
 def _refuse_slow(markdown: MarkdownIt, content: str) -> None:
     markdown.disable("inline")
     for token in markdown.parse(content):
-        if token.type == "inline" and (marks := len(MARKS.findall(token.content))) > MAX_MARKS:
+        if token.type != "inline":
+            continue
+        if (marks := len(MARKS.findall(token.content))) > MAX_MARKS:
             found = f"a paragraph has {marks} emphasis, link and entity marks"
             raise errors.ContentMalformed(f"{found}, expected at most {MAX_MARKS}")
+        longest = max(token.content.split("\n"), key=len)
+        if (marks := len(PLAIN_MARKS.findall(longest))) * len(longest) > MAX_COPIED:
+            found = f"a line of {len(longest)} characters has {marks} punctuation marks"
+            raise errors.ContentMalformed(f"{found}, expected at most {MAX_COPIED // len(longest)}")
     markdown.enable("inline")

@@ -12,6 +12,7 @@ from hartonomous_server import errors
 from hartonomous_server.atoms import content, decoding, document, identity, tree
 from hartonomous_server.atoms.decoders.source import Source
 from hartonomous_server.db import query
+from hartonomous_server.patience import interruptible
 
 TEXT, CODE = 1, 2  # modality codes
 SEARCHED_BYTES = 64 << 10  # of a text or code that gets its own text unasked
@@ -73,7 +74,7 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
     """Artifact id of a document, its passages stored beside it and its earlier version replaced."""
     sql = "select artifact_id from hartonomous._document_current($1, $2)"
     previous = query(db, sql, ("int", tenant), ("text", uri))
-    split = document.split(text, format)
+    split = interruptible(db, lambda: document.split(text, format))
     page = _store(db, tenant, TEXT, format, [text.encode()], [None])
     page_id = page.artifact_ids[0]
     bodies = [passage.text for passage in split.passages]

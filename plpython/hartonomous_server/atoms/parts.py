@@ -24,6 +24,8 @@ class Part:
 def parts(db: Any, root: Place, length: int, low: int, high: int) -> Iterator[tuple[Any, ...]]:
     """Columns of the lowest atoms that hold bytes low to high: start, length, three keys, x, y, z and m."""
     np = numpy()
+    if low >= high and (low or length):  # an empty content has one part, of no bytes
+        return
     for run in _lowest(db, _holding([Part(root, 0, length)], low, high), low, high):
         keys = np.array([part.place for part in run])
         (x, y), (z, m) = hilbert.decode(keys[:, 0]), hilbert.decode(keys[:, 2])
