@@ -11,7 +11,7 @@ step "1. The model all-MiniLM-L6-v2: from its wheel into tables"
 hartonomous models ingest "$model" --name all-MiniLM-L6-v2
 
 step "2. The PostgreSQL manual: pages and passages (its own index is left out)"
-hartonomous ingest "$manual" --uri-prefix postgresql-17/ --exclude bookindex.html
+hartonomous ingest "$manual" --uri-prefix postgresql-17/ --exclude bookindex.html --exclude '*.css'
 
 step "3. Embeddings: tokenizer and transformer run in the backends, from the weights in the tables"
 hartonomous embed --workers 2
