@@ -19,7 +19,7 @@ begin
     for withheld in
         select a.attname from pg_attribute as a
         where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-          and a.atttypid in ('text'::regtype, 'bytea'::regtype, 'name'::regtype)
+          and a.atttypid in ('text'::regtype, 'bytea'::regtype, 'name'::regtype, 'tsvector'::regtype)
     loop
         -- of hashes, by which rows are joined, the planner must know that they differ
         execute format('alter table %s alter column %I set statistics %s', relation, withheld, (withheld = 'content_hash')::int);
@@ -27,7 +27,7 @@ begin
 end
 $$;
 comment on function hartonomous._statistics_withhold(regclass) is
-'Keeps samples of values out of the statistics of a table: comparisons of text and bytea are leakproof, so that EXPLAIN estimates them for anybody who reads the table from the rows of all.';
+'Keeps samples of values out of the statistics of a table: comparisons of text and bytea are leakproof, and how often a tsvector has a word is estimated for anybody, so that EXPLAIN tells whoever reads the table of the rows of all.';
 
 create or replace function hartonomous._tenant_protect(relation regclass, tenant_column name) returns void
 language plpgsql volatile parallel unsafe

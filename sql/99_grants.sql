@@ -84,7 +84,7 @@ do $$
 declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'artifact_deleted', 'atom_nearest', 'atom_parts', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tensor_footprints', 'tokenize', 'detokenize',
-        'attention', 'embed', 'project', 'search', 'search_vector', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'synonym_list', 'search_explain', 'recall_audit', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
+        'attention', 'embed', 'project', 'search', 'search_vector', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_list', 'search_explain', 'recall_audit', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
         'metadata_schema_list', 'semantics_pending', 'evaluation_list', 'model_validate',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',

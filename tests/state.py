@@ -135,6 +135,7 @@ LOGICAL = {
     "embedding_curve": """
         select c.tenant_id, m.model, path, filter_class, k, candidates, recall, lower_bound, worst, far
         from hartonomous.embedding_curve as c join model_name as m using (model_id)""",
+    "search_word": "select distinct tenant_id, word from hartonomous.search_word",
     "search_synonym": "select tenant_id, term, synonyms from hartonomous.search_synonym",
     "graph_node": """
         select distinct node_type, n.node, g.tenant_id, g.detail - 'items'

@@ -30,3 +30,24 @@ class Synonyms:
     term: str
     synonyms: list[str]
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    suggestion: str
+    score: float
+
+
+@dataclass(frozen=True)
+class KeyPhrase:
+    phrase: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two artifacts, a < b; similarity None when masked."""
+
+    a: int
+    b: int
+    similarity: float | None

@@ -126,7 +126,7 @@ declare
 begin
     return query
     with hit as (  -- the keys are of one tenant, so are the rows
-        select t.number, t.kind, a.artifact_id, ts_rank('{1,1,1,1}', a.lexemes, t.search, 1)::double precision as weight
+        select t.number, t.kind, a.artifact_id, ts_rank('{1,1,1,1}', a.lexemes, t.search)::double precision as weight
         from unnest(numbers, kinds, searches) as t (number, kind, search)
         join hartonomous.artifact as a on a.lexemes @@ t.search
         where a.deleted_at is null
@@ -146,7 +146,7 @@ begin
 end
 $$;
 comment on function hartonomous._keyword_scores(int, int[], text[], tsquery[]) is
-'Artifacts that have the words of a query (see _keyword_query): the sum over its terms of how rare a term is, and how often it stands in the text for its length and in headings over it.';
+'Artifacts that have the words of a query (see _keyword_query): the sum over its terms of how rare a term is, and how often it stands in the text and over it.';
 
 create or replace function hartonomous._live_among(tenant_id int, ids bigint[], filter jsonb, most int) returns bigint[]
 language plpgsql stable parallel restricted
@@ -248,4 +248,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_keyword(text, int, text, jsonb, timestamptz, real, real, bigint) is
-'Artifacts whose texts or headings have the words of a query, best first. Any of the words will do; a "phrase in quotes" must be there, what has - before it must not, and word* is any word that begins so. Words are stemmed (but for word*), synonyms of synonym_put count as the word. score: the sum over the words of how rare each is, times how often it stands in the text for its length and over it; equal ones come by id. For the next page give score and id of the last row as after_score and after_id. snippet: words found are **marked**. verdict: exact, or short when fewer than k are left. model and recall, which other searches have, change nothing here. The first 2,000 characters of the query and 100,000 of a text count. Errors: ZH020 no such model, ZH041 filter, ZH002 masked, 22023 k, recall or after, 22004 NULL query, 0A000 as_of.';
+'Artifacts whose texts or headings have the words of a query, best first. Any of the words will do; a "phrase in quotes" must be there, what has - before it must not, and word* is any word that begins so. Words are stemmed (but for word*), synonyms of synonym_put count as the word. score: the sum over the words of how rare each is, times how often it stands in the text (once is 0.6, at most 1) and over it (0.3); equal ones come by id. For the next page give score and id of the last row as after_score and after_id. snippet: words found are **marked**. verdict: exact, or short when fewer than k are left. model and recall, which other searches have, change nothing here. The first 2,000 characters of the query and 100,000 of a text count. Errors: ZH020 no such model, ZH041 filter, ZH002 masked, 22023 k, recall or after, 22004 NULL query, 0A000 as_of.';

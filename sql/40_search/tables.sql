@@ -88,3 +88,21 @@ comment on table hartonomous.search_synonym is
 insert into hartonomous.tenant_table (relation) values ('hartonomous.search_synonym');
 select hartonomous._dump_rows(array['hartonomous.search_synonym']::regclass[]);
 insert into hartonomous.operation values ('search_write', 'write');
+
+-- without a key: who ingests a word waits for nobody who ingests it too
+create table hartonomous.search_word (
+    tenant_id int not null references hartonomous.tenant,
+    word      text not null
+);
+comment on table hartonomous.search_word is
+'Words of a tenant''s texts, some more than once: what search_suggest looks through for those that are spelled alike. Made from artifact.lexemes by triggers, when a dump is restored too.';
+create index on hartonomous.search_word (tenant_id, word);
+create index search_word_trigram on hartonomous.search_word using gin (hartonomous._trigrams(tenant_id, word)) with (fastupdate = off);
+insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.search_word', false);
+select pg_extension_config_dump('hartonomous.search_word', 'where false');
+create trigger search_word_insert after insert on hartonomous.artifact
+referencing new table as added for each statement execute function hartonomous._search_word_inserted();
+create trigger search_word_update after update on hartonomous.artifact
+referencing old table as gone new table as added for each statement execute function hartonomous._search_word_updated();
+create trigger search_word_delete after delete on hartonomous.artifact
+referencing old table as gone for each statement execute function hartonomous._search_word_deleted();

@@ -80,3 +80,16 @@ def test_a_search_sees_its_snapshot(dsn, stored):
             new = writer.ingest_text("common snapshotted words")
             assert reader.search_keyword("common snapshotted", 1000) == before
         assert reader.search_keyword("common snapshotted", 1)[0].artifact_id == new
+
+
+def test_who_ingests_a_word_waits_for_nobody(dsn):
+    """Two transactions bring the same new words; what both committed is suggested."""
+    with hartonomous.connect(dsn) as one, hartonomous.connect(dsn) as other:
+        other.query("set lock_timeout = '5s'")
+        with one.transaction():
+            one.ingest_text("the marmalade sandwich of one")
+            with other.transaction():
+                other.ingest_text("the marmalade sandwich of another")
+                assert other.search_suggest("marmalde")[0].suggestion == "marmalade"
+        found = one.query("select count(*) from hartonomous.search_word where word = 'marmalade'").fetchone()
+        assert found[0] == 2 and [row.suggestion for row in one.search_suggest("marmalde")].count("marmalade") == 1

@@ -20,14 +20,14 @@ TEXT, BYTES, JSON = "xxxx", b"xxxx", {"masked": True}
 # Every function that a reader, writer or worker may call, judged (docs/decisions/15-masking.md says why).
 MASKED = {
     "content", "content_slice", "artifact_show", "artifact_deleted", "search", "search_vector", "search_ensemble",
-    "search_explain", "lineage", "impact",
+    "search_explain", "related", "duplicates", "lineage", "impact",
     "tensor_list", "detokenize", "generate", "generate_many", "generate_stream", "atom_path", "spatial_summary",
 }  # fmt: skip
 REFUSED = {
     "tensor", "tensor_slice", "tensor_footprints", "model_files", "secret_get", "atom_nearest", "atom_parts",
     "artifact_shapes", "artifact_overlap",
     "image_pixels", "audio_samples", "sensor_samples", "text_lines", "search_spatial", "search_keyword",
-    "search_hybrid",
+    "search_hybrid", "search_suggest", "key_phrases",
     "predict", "predict_many", "model_validate",
 }  # fmt: skip
 CALLERS_OWN = {
@@ -153,7 +153,9 @@ def test_artifact_deleted(client, masked):
 def test_search(client, masked):
     vector = masked.known.vector
     ensemble = client.search_ensemble("the data base", ["tiny"], k=5)
-    for found in (client.search("the data base", 5), client.search_vector(vector, 5), ensemble):
+    related = client.related(masked.known.ids[0])
+    assert client.duplicates(0.5) and {row.similarity for row in client.duplicates(0.5)} == {None}
+    for found in (client.search("the data base", 5), client.search_vector(vector, 5), ensemble, related):
         assert found
         assert {(row.score, row.source_uri, row.snippet) for row in found} == {(None, TEXT, TEXT)}
     assert [row.artifact_id for row in client.search("the data base", 5)] == masked.known.ids
@@ -167,9 +169,12 @@ def test_no_filter_finds_out_what_is_masked(client, masked, filter):
         lambda: client.search_vector(vector, filter=filter),
         lambda: client.search_explain(vector, filter=filter),
         lambda: client.search_ensemble("x", ["tiny"], filter=filter),
+        lambda: client.related(masked.known.ids[0], filter=filter),
         lambda: client.search_spatial(vector, "POINT Z (0 0 0)", 9),
         lambda: client.search_keyword("the"),
         lambda: client.search_hybrid("the"),
+        lambda: client.search_suggest("the"),
+        lambda: client.key_phrases(masked.known.ids[0]),
     )
     for call in calls:
         with pytest.raises(errors.NotPermitted, match="masked"):

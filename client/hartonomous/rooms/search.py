@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
 from hartonomous.records import SearchResult
-from hartonomous.records_search import EmbeddingIndex, RecallAudit, Synonyms
+from hartonomous.records_search import Duplicate, EmbeddingIndex, KeyPhrase, RecallAudit, Suggestion, Synonyms
 from hartonomous.rooms.atoms import Json, jsonb
 from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
@@ -160,6 +160,27 @@ class Search(Caller):
         return self._rows(
             SearchResult, "search_hybrid", {"query": query}, region=region, weights=jsonb(weights), **options
         )
+
+    def search_suggest(self, prefix: str, k: int | None = None) -> list[Suggestion]:
+        return self._rows(Suggestion, "search_suggest", {"prefix": prefix}, k=k)
+
+    def related(
+        self,
+        artifact_id: int,
+        k: int | None = None,
+        model: str | None = None,
+        filter: Json | None = None,
+        as_of: datetime | None = None,
+        recall: float | None = None,
+    ) -> list[SearchResult]:
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        return self._rows(SearchResult, "related", {"artifact_id": artifact_id}, **options)
+
+    def key_phrases(self, artifact_id: int, k: int | None = None) -> list[KeyPhrase]:
+        return self._rows(KeyPhrase, "key_phrases", {"artifact_id": artifact_id}, k=k)
+
+    def duplicates(self, threshold: float | None = None, model: str | None = None) -> list[Duplicate]:
+        return self._rows(Duplicate, "duplicates", {}, threshold=_real(threshold), model=model)
 
     def synonym_put(self, term: str, synonyms: Sequence[str] | None = None) -> None:
         self._run("synonym_put", {"term": term}, synonyms=None if synonyms is None else list(synonyms))
