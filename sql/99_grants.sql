@@ -77,7 +77,8 @@ begin
 end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.semantics_extract(bigint[]) to hartonomous_worker;
-grant execute on function hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
+grant execute on function hartonomous._history_refuse(regclass, timestamptz, timestamptz), hartonomous._history_reaches_snapshot(regclass, pg_snapshot),
+    hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller
 
 do $$
@@ -96,7 +97,7 @@ declare
         'metadata_schema_put', 'metadata_schema_drop', 'ingestion_log_error', 'semantics_extract'];
     admin  constant text[] := array['tenant_create', 'tenant_role_add', 'api_key_create', 'api_key_list',
         'api_key_rotate', 'api_key_revoke', 'jwt_issuer_put', 'access_policy_put', 'access_policy_drop',
-        'access_policy_list', 'transaction_time_resolve', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
+        'access_policy_list', 'transaction_time_resolve', 'system_versioning_retain', 'history_prune', 'model_collect_garbage', 'tenant_role_remove', 'jwt_issuer_list', 'jwt_issuer_drop', 'audit_collect', 'audit_seal', 'audit_list', 'audit_verify', 'rate_limit_put',
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
         'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate',
         'metadata_index_add', 'metadata_index_drop', 'metadata_index_list',

@@ -73,6 +73,7 @@ LOGICAL = {
         from hartonomous.ingestion_log""",
     "metadata_schema": "select tenant_id, modality, schema from hartonomous.metadata_schema",
     "metadata_index": "select field from hartonomous.metadata_index",
+    "version_retention": "select relation, keep, kept_since from hartonomous.version_retention",
     "upload": """
         select u.tenant_id, u.modality, u.source_uri, u.metadata, n.artifact
         from hartonomous.upload as u left join artifact_name as n using (artifact_id)""",

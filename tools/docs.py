@@ -64,6 +64,7 @@ REACTIONS = {
     "NotAuthenticated": "check the key or token; an administrator makes keys with `hartonomous keys create`",
     "RateLimited": "wait for the time that the detail names (`retry_after` in the client), then repeat the call",
     "SecretUnavailable": "have the key file set up or restored as the hint says; `hartonomous doctor` checks it",
+    "HistoryNotKept": "ask for a later time; `versioned_table` says since when each history is kept",
     "ArtifactNotFound": "look the artifact up with `search`; one that was deleted comes back with `artifact_restore`",
     "InvalidContent": "store what is not text with `ingest`, as bytes",
     "ContentMalformed": "give the modality or format that the content has, or ingest it as text or binary",

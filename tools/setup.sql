@@ -14,6 +14,18 @@ end'$$, 'hartonomous');
 select cron.schedule_in_database('hartonomous: spatial summary', '47 * * * *', 'select hartonomous.spatial_summary_refresh()', 'hartonomous');
 -- the server forgets commit times when it freezes rows
 select cron.schedule_in_database('hartonomous: commit times', '17 * * * *', 'select hartonomous.transaction_time_resolve()', 'hartonomous');
+-- versions that nobody has to keep any longer, then the weights that only they held
+select cron.schedule_in_database('hartonomous: histories', '37 3 * * *', $$
+do 'begin
+    for round in 1 .. 1000 loop
+        exit when hartonomous.history_prune() = 0;
+        commit;
+    end loop;
+    for round in 1 .. 1000 loop
+        exit when hartonomous.model_collect_garbage() = 0;
+        commit;
+    end loop;
+end'$$, 'hartonomous');
 -- refusals go from the spool to the audit log, and its entries under a seal
 select cron.schedule_in_database('hartonomous: audit', '* * * * *', 'select hartonomous.audit_collect(); select hartonomous.audit_seal()', 'hartonomous');
 \connect hartonomous

@@ -57,6 +57,12 @@ class SecretUnavailable(Error):
     sqlstate = "ZH005"
 
 
+class HistoryNotKept(Error):
+    """history is not kept so far back"""
+
+    sqlstate = "ZH008"
+
+
 class ArtifactNotFound(Error):
     """no such artifact"""
 

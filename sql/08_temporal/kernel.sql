@@ -31,6 +31,38 @@ $$;
 comment on function hartonomous._commit_time(bigint) is
 'Commit time of a stamp''s transaction; NULL while it runs or when it rolled back; -infinity when the server no longer knows, or a restore brought the stamp without its time. Needs track_commit_timestamp = on.';
 
+create or replace function hartonomous._history_refuse(relation regclass, kept_since timestamptz, at timestamptz) returns boolean
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    raise exception 'the history of % is kept since %, asked for %', relation, kept_since, at
+        using errcode = 'ZH008', hint = 'ask for a later time; hartonomous.versioned_table says since when each history is kept';
+end
+$$;
+comment on function hartonomous._history_refuse(regclass, timestamptz, timestamptz) is
+'Raises ZH008. Called from what a statement that reads a history finds in version_retention: then the two are of one snapshot.';
+
+create or replace function hartonomous._history_reaches_snapshot(relation regclass, s pg_snapshot) returns boolean
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    pruned hartonomous.version_retention;
+begin
+    select r.* into pruned from hartonomous.version_retention as r
+    where r.relation = _history_reaches_snapshot.relation and r.kept_since is not null;
+    if found and (hartonomous._stamp_own(pruned.pruned_stamp) >= pg_snapshot_xmax(s)
+                  or exists (select from pg_snapshot_xip(s) as x
+                             where hartonomous._commit_time(hartonomous._version_epoch() << 40 | x::text::bigint) <= pruned.kept_since)) then
+        raise exception 'the history of % is kept since %, snapshot % is older', _history_reaches_snapshot.relation, pruned.kept_since, s
+            using errcode = 'ZH008', hint = 'ask for a later one; hartonomous.versioned_table says since when each history is kept';
+    end if;
+    return true;
+end
+$$;
+comment on function hartonomous._history_reaches_snapshot(regclass, pg_snapshot) is
+'True when a history has all versions that a snapshot saw; ZH008 when history_prune may have removed some: a transaction that ended by kept_since had not ended for the snapshot.';
+
 create or replace function hartonomous._version_stamp() returns trigger
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
@@ -144,7 +176,7 @@ begin
     execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     execute format('grant usage on schema %s to hartonomous_definer', space);
-    execute format('grant select, insert on %s to hartonomous_definer', history);
+    execute format('grant select, insert, update, delete on %s to hartonomous_definer', history);
     execute format('grant select on %s to hartonomous_definer', relation);
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
     foreach event in array array['update', 'delete'] loop
@@ -168,16 +200,20 @@ declare
         select %4$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
         from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history,
         hartonomous._version_columns(relation, '%1$I'), hartonomous._version_columns(relation, 'v.%1$I'));
+    -- a query of its own, so that it is asked once, and also of a history that has no rows
+    reaches constant text := format('(select hartonomous._history_refuse(r.relation, r.kept_since, $1)
+                                      from hartonomous.version_retention as r where r.relation = %L::regclass and r.kept_since > $1) is null', relation);
     reader record;
     name   text;
 begin
     for reader in
         select * from (values
-            ('__all',            'from the first on',         '', 'where b.at is not null'),
-            ('__as_of',          'as committed at a time',    'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1)'),
-            ('__between',        'current at some time from a to b', 'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1)'),
+            ('__all',            'from the first that is kept on', '', 'where b.at is not null'),
+            ('__as_of',          'as committed at a time',    'at timestamptz',            'where b.at <= $1 and (v.sys_end is null or e.at is null or e.at > $1) and ' || reaches),
+            ('__between',        'current at some time from a to b', 'a timestamptz, b timestamptz', 'where b.at <= $2 and (v.sys_end is null or e.at is null or e.at > $1) and ' || reaches),
             ('__as_of_snapshot', 'that a snapshot saw',       's pg_snapshot',             'where hartonomous._stamp_visible(v.sys_begin, $1)
-                                                               and (v.sys_end is null or not hartonomous._stamp_visible(v.sys_end, $1))')
+                                                               and (v.sys_end is null or not hartonomous._stamp_visible(v.sys_end, $1))
+                                                               and (select hartonomous._history_reaches_snapshot(' || quote_literal(relation) || ', $1))')
         ) as r (suffix, meaning, arguments, condition)
     loop
         name := format('%s.%I(%s)', space, base || reader.suffix, reader.arguments);
@@ -190,7 +226,8 @@ begin
         execute format('revoke all on function %s from public', name);
         execute format('grant execute on function %s to hartonomous_reader', name);
         execute format('comment on function %s is %L', name,
-                       format('Versions of %s %s, with the span in which each was current.', relation, reader.meaning));
+                       format('Versions of %s %s, with the span in which each was current.%s', relation, reader.meaning,
+                              case when reader.arguments <> '' then ' ZH008 before what history_prune has left.' end));
     end loop;
 end
 $$;

@@ -129,16 +129,6 @@ $$;
 comment on function hartonomous._model_own(int, text) is
 'Id of one model of the tenant, finished or not: name when it has one version, else name@version.';
 
-create or replace function hartonomous._tensor_atoms_unused(ids bigint[]) returns setof bigint
-language sql stable parallel safe
-begin atomic
-    select id from unnest(_tensor_atoms_unused.ids) as id
-    except select c.tensor_atom_id from hartonomous.tensor_atom_coefficient as c join unnest(_tensor_atoms_unused.ids) as id on id = c.tensor_atom_id
-    except select h.tensor_atom_id from hartonomous.tensor_atom_coefficient_history as h join unnest(_tensor_atoms_unused.ids) as id on id = h.tensor_atom_id;
-end;
-comment on function hartonomous._tensor_atoms_unused(bigint[]) is
-'Those of tensor atoms that no model and no history holds. Reads all of the history, which has no index for it: that would slow each change of coefficients.';
-
 create or replace function hartonomous.model_drop(model text) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -149,7 +139,6 @@ declare
     gone       hartonomous.model;
     unfinished bigint[];
     held       bigint[];
-    orphans    bigint[];
     deployed   text;
     left_name  text;
 begin
@@ -175,18 +164,7 @@ begin
         delete from hartonomous.model_layer_history as h where h.model_id = target;
         delete from hartonomous.model_history as h where h.model_id = target;
     end if;
-    -- lock first, judge after; what another transaction holds is being put into a model
-    select array_agg(l.tensor_atom_id) into orphans
-    from (select a.tensor_atom_id from hartonomous.tensor_atom as a
-          where a.tensor_atom_id in (select hartonomous._tensor_atoms_unused(held))
-          order by a.content_hash for update skip locked) as l;
-    delete from hartonomous.tensor_atom as a
-    where a.tensor_atom_id in (select hartonomous._tensor_atoms_unused(orphans));
-    perform from hartonomous.tokenizer as t where t.tokenizer_id = gone.tokenizer_id for update skip locked;
-    delete from hartonomous.tokenizer as t
-    where found and t.tokenizer_id = gone.tokenizer_id
-      and not exists (select from hartonomous.model as m where m.tokenizer_id = t.tokenizer_id)
-      and not exists (select from hartonomous.model_history as h where h.tokenizer_id = t.tokenizer_id);
+    perform hartonomous._weights_collect(held, array[gone.tokenizer_id]);
     if deployed is not null then
         select m.name || '@' || m.version into left_name from hartonomous.model as m
         where m.model_id = (select d.model_id from hartonomous.model_deployment as d where d.tenant_id in (0, tenant) and d.kind = deployed

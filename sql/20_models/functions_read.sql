@@ -57,7 +57,7 @@ begin
 end
 $$;
 comment on function hartonomous.tensor_list(text, timestamptz) is
-'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. as_of: as committed at a time, see tensor_slice. ZH020 no such model.';
+'Tensors of a model, finished or not, in the order they were loaded; content_hash: SHA-256 of the bytes, NULL until model_commit. as_of: as committed at a time, see tensor_slice. Errors: ZH020 no such model, ZH008 before what is kept.';
 
 create or replace function hartonomous._tensors(model_id bigint, at timestamptz)
 returns table (model_tensor_id bigint, place int, name text, dtype text, shape int[], byte_length bigint, content_hash bytea)
@@ -67,9 +67,11 @@ begin atomic
     where t.model_id = _tensors.model_id and (_tensors.at is null or hartonomous._visible_at(t.sys_begin, null, _tensors.at))
     union all
     select h.model_tensor_id, h.position, h.name, h.dtype, h.shape, h.byte_length, h.content_hash from hartonomous.model_tensor_history as h
-    where _tensors.at is not null and h.model_id = _tensors.model_id and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensors.at);
+    where _tensors.at is not null and (select hartonomous._history_refuse(r.relation, r.kept_since, _tensors.at) from hartonomous.version_retention as r
+           where r.relation = 'hartonomous.model_tensor'::regclass and r.kept_since > _tensors.at) is null
+      and h.model_id = _tensors.model_id and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensors.at);
 end;
-comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a model as committed at a time; NULL: now.';
+comment on function hartonomous._tensors(bigint, timestamptz) is 'Tensors of a model as committed at a time; NULL: now. ZH008 before what is kept.';
 
 create or replace function hartonomous._tensor_terms(model_tensor_id bigint, at timestamptz)
 returns table (coefficient_id bigint, tensor_atom_id bigint, start bigint, byte_length int, coefficient real, ordinal int, rank int)
@@ -80,10 +82,12 @@ begin atomic
       and (_tensor_terms.at is null or hartonomous._visible_at(c.sys_begin, null, _tensor_terms.at))
     union all
     select h.coefficient_id, h.tensor_atom_id, h.start, h.byte_length, h.coefficient, h.ordinal, h.rank from hartonomous.tensor_atom_coefficient_history as h
-    where _tensor_terms.at is not null and h.model_tensor_id = _tensor_terms.model_tensor_id
+    where _tensor_terms.at is not null and (select hartonomous._history_refuse(r.relation, r.kept_since, _tensor_terms.at) from hartonomous.version_retention as r
+           where r.relation = 'hartonomous.tensor_atom_coefficient'::regclass and r.kept_since > _tensor_terms.at) is null
+      and h.model_tensor_id = _tensor_terms.model_tensor_id
       and hartonomous._visible_at(h.sys_begin, h.sys_end, _tensor_terms.at);
 end;
-comment on function hartonomous._tensor_terms(bigint, timestamptz) is 'What a tensor was the sum of, as committed at a time; NULL: now.';
+comment on function hartonomous._tensor_terms(bigint, timestamptz) is 'What a tensor was the sum of, as committed at a time; NULL: now. ZH008 before what is kept.';
 
 create or replace function hartonomous._tensor_find(
     tenant_id int, model text, tensor text, at timestamptz, out model_tensor_id bigint, out byte_length bigint)
@@ -136,7 +140,7 @@ begin
 end
 $$;
 comment on function hartonomous.tensor_slice(text, text, bigint, int, timestamptz) is
-'length bytes of a tensor from byte start (from 0), fewer at the end. as_of: as committed at a time, of the model that the name meant then, though it be archived or dropped since; NULL: now. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative.';
+'length bytes of a tensor from byte start (from 0), fewer at the end. as_of: as committed at a time, of the model that the name meant then, though it be archived or dropped since; NULL: now. Errors: ZH020 no such model, ZH023 no such tensor, ZH002 masked, 22011 negative, ZH008 as_of before what is kept of the history.';
 
 create or replace function hartonomous._tensor_sum(model_tensor_id bigint, start bigint, until bigint, at timestamptz) returns bytea
 language plpython3u stable parallel safe

@@ -119,6 +119,11 @@ declare
     wanted_version constant text := nullif(split_part(model, '@', 2), '');
     place constant double precision := hartonomous._share_place(content);
 begin
+    -- all that a model was: whether a running form happens to be there must not decide what is answered
+    perform hartonomous._history_refuse(r.relation, r.kept_since, _model_past.at) from hartonomous.version_retention as r
+    where r.kept_since > _model_past.at
+      and r.relation = any (array['hartonomous.model', 'hartonomous.model_deployment', 'hartonomous.model_tensor',
+                                  'hartonomous.tensor_atom_coefficient']::regclass[]);
     -- ranks as _model_id does, over what was committed then; what is past may run though it is archived or gone since
     with deployment as (
         select d.tenant_id, case when place < d.share then d.candidate_id else d.model_id end as model_id, d.deployed_at from (
@@ -154,4 +159,4 @@ begin
 end
 $$;
 comment on function hartonomous._model_past(int, text, text, timestamptz, text) is
-'Id and state of the model that a name meant at a time, as _model_id says it for now, and _model_route for the content, if any. ZH020 when there was none.';
+'Id and state of the model that a name meant at a time, as _model_id says it for now, and _model_route for the content, if any. ZH020 when there was none, ZH008 before what is kept.';

@@ -64,7 +64,7 @@ begin
 end
 $$;
 comment on function hartonomous.embed(text, text, timestamptz) is
-'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). Before the text stands the default prompt, where config_sentence_transformers.json of the model states one. NULL text gives NULL; model NULL: the deployed one. as_of: by the weights that were committed at a time, of the model that the name meant then, though it be archived or dropped since: on the same engine and BLAS core bit for bit what embed gave then. Errors: ZH020 no such embedding model.';
+'Embedding of a text by a model''s weights in the tables; stable and unrecorded, so an index can serve order by v <=> embed(''...''). Before the text stands the default prompt, where config_sentence_transformers.json of the model states one. NULL text gives NULL; model NULL: the deployed one. as_of: by the weights that were committed at a time, of the model that the name meant then, though it be archived or dropped since: on the same engine and BLAS core bit for bit what embed gave then. Errors: ZH020 no such embedding model, ZH008 as_of before what is kept of the history.';
 
 create or replace function hartonomous._embed(model_id bigint, contents text[], role text default '') returns bytea[]
 language plpython3u stable strict parallel restricted

@@ -89,6 +89,8 @@ def fill(client, connection, server, model, pages, dsn):
         connection.execute("insert into public.writer values (pg_current_xact_id()::text::bigint)")
         connection.execute("update public.price set amount = 10 where item = 'a'")
     connection.execute("select hartonomous.transaction_time_resolve()")
+    client.system_versioning_retain("public.price", timedelta(days=365))
+    client.history_prune()
 
 
 def as_role(connection, role, statement):
@@ -127,6 +129,9 @@ def check(full, dsn, target):
         stored, counted = state.references(new)
         assert {key: count for key, count in stored.items() if count} == counted
     assert answers(target) == answers(dsn)
+    with psycopg.connect(target, autocommit=True) as new, pytest.raises(psycopg.Error) as caught:
+        new.execute("select * from public.price__as_of(now() - interval '366 days')")
+    assert caught.value.sqlstate == "ZH008"
     with hartonomous.connect(target) as client:
         known = client.artifact_show([client.search(QUESTION, 1)[0].artifact_id])[0]
         fresh = client.ingest_text("new here")  # sequences go on where they were, or ids would collide

@@ -150,7 +150,8 @@ select set_eq(
           'model_list', 'model_storage', 'project', 'rate_limit_drop', 'rate_limit_list', 'rate_limit_put', 'search', 'search_vector', 'secret_drop',
           'secret_get', 'secret_list', 'secret_put', 'secret_rotate',
           'server_check', 'tenant_close', 'tenant_create', 'tenant_erase', 'tenant_export', 'tenant_role_add', 'tenant_role_remove',
-          'coefficient_set', 'tensor_delta_add', 'tensor_footprints', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve']::name[],
+          'coefficient_set', 'tensor_delta_add', 'tensor_footprints', 'tensor_list', 'tensor_missing', 'tensor_put', 'tensor_slice', 'tokenize', 'transaction_time_resolve',
+          'system_versioning_retain', 'history_prune', 'model_collect_garbage']::name[],
     'SECURITY DEFINER functions are the reviewed ones');
 select is_empty(
     $$select routine, prosecdef, proowner::regrole from ours
@@ -196,7 +197,7 @@ select is_empty(
     $$with stored as (
           select t.relation from hartonomous.tenant_table as t where t.relation <> 'hartonomous.atom'::regclass
           union select p.relid from pg_partition_tree('hartonomous.atom') as p where p.isleaf
-          union all select 'hartonomous.transaction_time'::regclass
+          union all select unnest(array['hartonomous.transaction_time', 'hartonomous.version_retention']::regclass[])
       ), sequences as (
           select d.objid::regclass as relation from stored as s join pg_depend as d on d.refobjid = s.relation and d.classid = 'pg_class'::regclass
           join pg_class as c on c.oid = d.objid and c.relkind = 'S'

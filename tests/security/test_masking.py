@@ -59,7 +59,8 @@ select c.relname::text from pg_class as c
 where c.relnamespace = 'hartonomous'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
   and has_any_column_privilege('hartonomous_writer', c.oid, 'select')
 """
-CONSTANTS = {"modality", "operation", "tenant_table", "versioned_table"}  # of a version, no tenant's rows
+# of a version, or what administrators set for all; no tenant's rows
+CONSTANTS = {"modality", "operation", "tenant_table", "versioned_table", "version_retention"}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,9 @@ class Models(Caller):
 
     def model_drop(self, model: str) -> None:
         self._run("model_drop", {"model": model})
+
+    def model_collect_garbage(self, older_than: timedelta | None = None, batch: int | None = None) -> int:
+        return self._value("model_collect_garbage", {}, older_than=older_than, batch=batch)
 
     def model_student(self, model: str, name: str, energy: float) -> Student:
         return self._row(Student, "model_student", {"model": model, "name": name, "energy": np.float32(energy)})

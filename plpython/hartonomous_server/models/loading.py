@@ -42,7 +42,10 @@ def finish(db: Any, model_id: int) -> None:
 
 def source(db: Any, model_id: int) -> Any:
     """architecture, kind, config and tokenizer of a model, also of one that is gone."""
-    return query(db, "select * from hartonomous._model_source($1)", ("bigint", model_id))[0]
+    rows = query(db, "select * from hartonomous._model_source($1)", ("bigint", model_id))
+    if not rows:
+        raise errors.ModelNotFound(f"no model with id {model_id}", hint="it was dropped meanwhile, and its history too")
+    return rows[0]
 
 
 def seal(db: Any, model_id: int) -> None:
