@@ -80,7 +80,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     versioned record;
-    stamps    text[] := '{}';
+    stamps    text;
     removed   bigint;
 begin
     for versioned in select v.relation, v.history from hartonomous.versioned_table as v order by v.relation loop
@@ -95,10 +95,10 @@ begin
         if not hartonomous._version_fits(versioned.relation, versioned.history) then
             return 0;
         end if;
-        stamps := stamps || format('select sys_begin from %1$s union all select sys_begin from %2$s union all select sys_end from %2$s',
-                                   versioned.relation, versioned.history);
+        stamps := concat_ws(' union all ', stamps, format('select sys_begin from %1$s union all select sys_begin from %2$s union all select sys_end from %2$s',
+                                                           versioned.relation, versioned.history));
     end loop;
-    if stamps = '{}' then
+    if stamps is null then
         return 0;
     end if;
     -- not those of a restore: it may be under way, with versions still to come
@@ -109,7 +109,7 @@ begin
                 where hartonomous._stamp_own(u.stamp) is not null and not exists (select from (%s) as v (stamp) where v.stamp = u.stamp)
                 limit $1 for update of u skip locked) as unused
             where t.stamp = unused.stamp returning t.stamp)
-        select count(*) from gone$q$, array_to_string(stamps, ' union all ')) into removed using batch;
+        select count(*) from gone$q$, stamps) into removed using batch;
     return removed;
 end
 $$;

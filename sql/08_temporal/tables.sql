@@ -18,4 +18,4 @@ comment on column hartonomous.version_retention.keep is 'NULL: for ever, from no
 comment on column hartonomous.version_retention.kept_since is 'history_prune removed what was replaced by then; NULL: it removed nothing';
 comment on column hartonomous.version_retention.pruned_stamp is 'the last of this installation''s transactions of which history_prune removed versions that they replaced';
 -- a table that is gone has no name by which it could be restored
-select pg_catalog.pg_extension_config_dump('hartonomous.version_retention', 'where relation in (select v.relation from hartonomous.versioned_table as v)');
+select pg_catalog.pg_extension_config_dump('hartonomous.version_retention', 'where relation in (select c.oid from pg_catalog.pg_class as c)');
