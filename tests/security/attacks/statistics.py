@@ -48,6 +48,14 @@ def estimates_that_spell_out_a_text(session: Session, victim: Victim) -> bool:
     return estimate(session, source, "Part") != estimate(session, source, "Party")
 
 
+@attack("alter table hartonomous.artifact alter lexemes set statistics 100; analyze hartonomous.artifact")
+def estimates_for_a_guessed_word(session: Session, victim: Victim) -> bool:
+    """How many rows have a word is estimated from everybody's, though the operator is not leakproof."""
+    source = "hartonomous.artifact where not lexemes @@ %s::tsquery"
+    had, missing = (estimate(session, source, f"'{victim.tenant}:{word}'") for word in ("text", "nobodi"))
+    return had != missing
+
+
 @attack(ALL_STATS, NO_STATS)
 def statements_of_other_roles(session: Session, victim: Victim) -> bool:
     with session.as_victim() as other:
