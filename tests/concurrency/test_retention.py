@@ -179,6 +179,7 @@ def test_a_snapshot_in_which_a_transaction_ran_that_ended_later(dsn, connection,
     with psycopg.connect(dsn) as slow, psycopg.connect(dsn) as idle:
         slow.execute("update public.stock set amount = 0 where item = 1")
         idle.execute("select pg_current_xact_id()")
+        connection.execute("select pg_current_xact_id()")  # one ends that began later, so the snapshot names those
         before = connection.execute("select pg_current_snapshot()::text").fetchone()[0]
         slow.commit()
         after = connection.execute("select pg_current_snapshot()::text").fetchone()[0]
