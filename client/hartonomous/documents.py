@@ -72,11 +72,12 @@ class Stored:
     artifact_id: int
     modality: str | None = None  # that was asked for; None: a document
     fault: str | None = None  # why it is not of the one that its suffix says
+    fallback: str | None = None  # what it is stored as where it cannot be decoded
 
 
 @dataclass
 class Ingest:
-    """What became of files; pairs begin with their source uris. modalities: of those that are not documents."""
+    """What became of files; tuples begin with their source uris. modalities: of those that are not documents."""
 
     new: int = 0
     changed: int = 0
@@ -85,7 +86,7 @@ class Ingest:
     modalities: dict[str, int] = field(default_factory=dict)
     failed: list[tuple[str, str]] = field(default_factory=list)
     undecoded: list[tuple[str, str]] = field(default_factory=list)  # stored as text or binary instead, and why
-    kept: list[tuple[str, str]] = field(default_factory=list)  # of another modality, under which their bytes were there
+    kept: list[tuple[str, str, int]] = field(default_factory=list)  # their bytes were there: as what, which artifact
     unsearched: list[str] = field(default_factory=list)  # texts that are too large to be searched as one
 
 
@@ -106,8 +107,8 @@ def ingest(
     that is lost or a right that is missing, is raised. modality: of files that are not documents; auto goes by their
     suffixes, and what cannot be decoded is stored as text, or else as binary. progress counts bytes.
     """
-    files = find(paths, format, uri_prefix, exclude)
     result = Ingest()
+    files = [file for file in find(paths, format, uri_prefix, exclude) if not _misnamed(client, file, result)]
     sizes = {file.source_uri: _size(file.path) for file in files}
     done, total = 0, sum(sizes.values())
     progress(0, total)
@@ -124,6 +125,23 @@ def ingest(
         uris = [file.source_uri for file in group]
         result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
     return result
+
+
+def _misnamed(client: Client, file: File, result: Ingest) -> bool:
+    """Whether a file has no name that the server could keep; then it has failed."""
+    try:
+        file.source_uri.encode()
+    except UnicodeEncodeError:
+        error = InvalidContent("source uri is not UTF-8", hint="rename the file, or the folder that it is in")
+        _failed(client, file.source_uri.encode(errors="backslashreplace").decode(), error, time.monotonic(), result)
+        return True
+    return False
+
+
+def _failed(client: Client, uri: str, error: Exception, started: float, result: Ingest) -> None:
+    result.failed.append((uri, str(error)))
+    with suppress(Error):  # the row of a call that failed went with its transaction
+        client.ingestion_log_error(uri, str(error), timedelta(seconds=time.monotonic() - started))
 
 
 def _size(path: Path) -> int:
@@ -198,9 +216,7 @@ def _ingest_one(
     except CALLERS:
         raise
     except (Error, OSError) as error:
-        result.failed.append((file.source_uri, str(error)))
-        with suppress(Error):  # the row of a call that failed went with its transaction
-            client.ingestion_log_error(file.source_uri, str(error), timedelta(seconds=time.monotonic() - started))
+        _failed(client, file.source_uri, error, started, result)
         return []
     if stored.artifact_id in before:
         result.unchanged += 1
@@ -222,7 +238,8 @@ def _look_back(client: Client, stored: list[Stored], result: Ingest) -> None:
         modality, unsearched = found[one.artifact_id]
         result.modalities[modality] = result.modalities.get(modality, 0) + 1
         result.undecoded += [(one.source_uri, f"stored as {modality}: {one.fault}")] if one.fault else []
-        result.kept += [(one.source_uri, modality)] if modality != one.modality else []
+        if modality not in (one.modality, one.fallback):
+            result.kept.append((one.source_uri, modality, one.artifact_id))
         result.unsearched += [one.source_uri] if unsearched else []
 
 
@@ -264,18 +281,18 @@ def _ingest_bytes(
     with file.path.open("rb") as stream:
         data = stream.read(BEGINNING if large else -1)
 
-    def put(modality: str, fault: str | None = None) -> Stored:
+    def put(modality: str, fault: str | None = None, fallback: str | None = None) -> Stored:
         if large:
             artifact_id = uploads.ingest(client, file.path, modality, file.source_uri, metadata, progress=progress)
         else:
             artifact_id = client.ingest(data, modality, source_uri=file.source_uri, metadata=metadata)
-        return Stored(file.source_uri, artifact_id, modality, fault)
+        return Stored(file.source_uri, artifact_id, modality, fault, fallback)
 
     if modality != modalities.AUTO:
         return put(modality)
     named, plain = modalities.guess(file.path, data, whole=not large)
     try:
-        return put(named)
+        return put(named, fallback=plain)
     except ContentMalformed as error:
         if named == plain:
             raise

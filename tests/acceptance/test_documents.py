@@ -1,6 +1,8 @@
 """Documents through the command line: ingested, again, changed, embedded, found, traced to bytes and weights."""
 
 import hashlib
+import json
+import os
 import re
 
 import cli
@@ -198,6 +200,22 @@ def test_files_that_cannot_be_stored_do_not_stop_the_others(dsn, connection, tmp
     assert content == (bytes(range(256)),)
 
 
+def test_a_name_that_is_no_text_does_not_stop_the_others(dsn, connection, tmp_path):
+    (tmp_path / "other.py").write_text("other = 1")
+    bad = tmp_path / os.fsdecode(b"bad\xff.py")
+    bad.write_text("bad = 1")
+    arguments = ["ingest", tmp_path, "--uri-prefix", "named/"]
+    result = cli.run(dsn, *arguments, code=1)
+    assert result.stdout.startswith("2 files: 1 new, 0 changed, 0 unchanged, 1 failed; 0 passages; 1 code;")
+    assert "error: named/bad\\udcff.py: source uri is not UTF-8\nHINT: rename the file" in result.stderr
+    listed = json.loads(cli.run(dsn, *arguments, "--json", code=1).stdout)
+    assert listed["unchanged"] == 1 and [uri for uri, _ in listed["failed"]] == ["named/bad\\udcff.py"]
+    logged = "select count(*) from hartonomous.ingestion_log where source_uri = $$named/bad\\udcff.py$$ and error <> ''"
+    assert connection.execute(logged).fetchone() == (2,)
+    bad.rename(tmp_path / "good.py")
+    assert cli.run(dsn, *arguments).stdout.startswith("2 files: 1 new, 0 changed, 1 unchanged, 0 failed;")
+
+
 def test_files_whose_metadata_fail_the_schema_are_refused_and_logged(dsn, connection, tmp_path):
     (tmp_path / "a.txt").write_text("a text with an author")
     put, drop = "select hartonomous.metadata_schema_put('text', %s)", "select hartonomous.metadata_schema_drop('text')"
@@ -249,11 +267,15 @@ def test_each_file_is_of_the_modality_that_its_name_says(dsn, connection, tmp_pa
 
     again = cli.run(dsn, *arguments)
     assert "10 files: 0 new, 0 changed, 10 unchanged, 0 failed; 0 passages; 3 binary, 1 code, 1 image" in again.stdout
-    assert "3 stored before under another modality" in again.stderr and "auto/broken.png: binary" in again.stderr
-    refused = cli.run(dsn, "ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image")
-    assert "said/noise: binary" in refused.stderr  # these bytes are there
+    assert "stored before" not in again.stderr, "what cannot be decoded would be stored so again"
+    said = ["ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image"]
+    refused = cli.run(dsn, *said)
+    (artifact,) = re.findall(r"said/noise: binary, artifact (\d+)", refused.stderr)  # these bytes are there
+    assert "after hartonomous artifacts delete ID they are new" in refused.stderr
+    cli.run(dsn, "artifacts", "delete", artifact)
+    assert "error: said/noise: found content that begins with" in cli.run(dsn, *said, code=1).stderr
     (tmp_path / "noise").write_bytes(bytes(range(255)))
-    refused = cli.run(dsn, "ingest", tmp_path / "noise", "--uri-prefix", "said/", "--modality", "image", code=1)
+    refused = cli.run(dsn, *said, code=1)
     assert "1 failed" in refused.stdout and "error: said/noise: found content that begins with" in refused.stderr
 
 

@@ -45,11 +45,19 @@ def test_verbs_that_print_data_have_json(path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nope"], ["search"], ["search", "x", "--filter", "[]"], ["search", "x", "-k", "0"], ["embed", "--batch", "0"]],
+    [["nope"], ["search"], ["search", "x", "--filter", "[]"], ["search", "x", "-k", "0"], ["embed", "--batch", "0"],
+     ["artifacts", "deleted", "-k", "99999999999999"], ["artifacts", "delete", "99999999999999999999"]],
 )
 def test_wrong_usage(arguments, capsys):
     assert run(arguments) == 2
     assert "Usage: hartonomous" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_whole_numbers_are_such_as_the_server_takes(path):
+    for parameter in VERBS[path].params:
+        if isinstance(parameter.type, click.types.IntParamType):
+            assert isinstance(parameter.type, click.IntRange) and None not in (parameter.type.min, parameter.type.max)
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,15 @@ def test_nor_when_something_else_is_wrong(tmp_path):
     server = Server({"image"}, MetadataInvalid)
     stored, result = ingested(tmp_path, server, "auto")
     assert (stored, result.failed, server.asked) == ([], [("a", "no image")], ["image"])
+
+
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [("image", []), ("text", []), ("sensor", [("a", "sensor", 1)])],
+)
+def test_bytes_that_are_there_as_what_they_would_be_stored_as_are_not_told_of(tmp_path, there, kept):
+    server = Server(set())
+    stored, result = ingested(tmp_path, server, "auto")
+    server.query = lambda text, arguments: [(1, there, False)]
+    documents._look_back(server, stored, result)
+    assert (result.kept, result.modalities) == (kept, {there: 1})

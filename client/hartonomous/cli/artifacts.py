@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, number, wants_json
+from hartonomous.cli.output import COUNT, ID, client, echo_json, echo_table, json_option, number, wants_json
 from hartonomous.errors import InvalidParameter
 
 
@@ -22,7 +22,7 @@ def artifacts() -> None:
 
 @artifacts.command()
 @click.option("--uri-prefix", help="Only those found under source uris that begin so.")
-@click.option("-k", default=100, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@click.option("-k", default=100, show_default=True, type=COUNT, help="How many at most.")
 @json_option
 def deleted(uri_prefix: str | None, k: int) -> None:
     """List deleted artifacts, the last deleted first.
@@ -49,7 +49,7 @@ def deleted(uri_prefix: str | None, k: int) -> None:
 
 
 @artifacts.command()
-@click.argument("artifact_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("artifact_ids", metavar="ID...", type=ID, nargs=-1, required=True)
 def delete(artifact_ids: tuple[int, ...]) -> None:
     """Delete artifacts, all or none; documents with their passages. They can be restored.
 
@@ -65,7 +65,7 @@ def delete(artifact_ids: tuple[int, ...]) -> None:
 
 
 @artifacts.command()
-@click.argument("artifact_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("artifact_ids", metavar="ID...", type=ID, nargs=-1, required=True)
 def restore(artifact_ids: tuple[int, ...]) -> None:
     """Bring deleted artifacts back, all or none.
 
@@ -81,7 +81,7 @@ def restore(artifact_ids: tuple[int, ...]) -> None:
 
 
 @artifacts.command()
-@click.argument("artifact_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("artifact_ids", metavar="ID...", type=ID, nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(artifact_ids: tuple[int, ...], yes: bool) -> None:
     """Remove deleted artifacts for good, all or none.

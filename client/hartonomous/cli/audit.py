@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, wants_json
+from hartonomous.cli.output import COUNT, NUMBER, client, echo_json, echo_table, json_option, wants_json
 from hartonomous.records import AuditEntry
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -25,8 +25,8 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--since", type=click.DateTime(TIMES), help="Entries from this time on, in local time or with a zone.")
-@click.option("--tenant", type=int, help="Entries of this tenant.")
-@click.option("-k", type=click.IntRange(min=1), help="So many of the newest; default: 1000.")
+@click.option("--tenant", type=NUMBER, help="Entries of this tenant.")
+@click.option("-k", type=COUNT, help="So many of the newest; default: 1000.")
 @json_option
 def list_(since: datetime | None, tenant: int | None, k: int | None) -> None:
     """List entries, oldest first.

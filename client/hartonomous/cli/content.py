@@ -11,7 +11,18 @@ from typing import Any
 import click
 
 from hartonomous import documents, embedding, extraction, modalities
-from hartonomous.cli.output import client, echo_json, json_option, number, printable, progress, wants_json
+from hartonomous.cli.output import (
+    AMOUNT,
+    COUNT,
+    ID,
+    client,
+    echo_json,
+    json_option,
+    number,
+    printable,
+    progress,
+    wants_json,
+)
 from hartonomous.cli.tree import lineage_tree
 from hartonomous.client import Client
 from hartonomous.records import SearchResult
@@ -95,8 +106,8 @@ def _print_ingest(result: documents.Ingest, seconds: float) -> None:
     )
     _notice("could not be decoded", [f"{uri}: {told}" for uri, told in result.undecoded])
     _notice(
-        "stored before under another modality, which they keep; after hartonomous artifacts delete they are new",
-        [f"{uri}: {modality}" for uri, modality in result.kept],
+        "stored before under another modality, which they keep; after hartonomous artifacts delete ID they are new",
+        [f"{uri}: {modality}, artifact {artifact_id}" for uri, modality, artifact_id in result.kept],
     )
     _notice("too large to be searched as one text; --format text splits them", result.unsearched)
 
@@ -113,8 +124,8 @@ def _notice(what: str, files: list[str]) -> None:
 
 @click.command()
 @click.option("--model", help="Name or name@version; default: the deployed one.")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Connections side by side.")
-@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Texts a transaction.")
+@click.option("--workers", default=2, show_default=True, type=COUNT, help="Connections side by side.")
+@click.option("--batch", default=64, show_default=True, type=COUNT, help="Texts a transaction.")
 @json_option
 def embed(model: str | None, workers: int, batch: int) -> None:
     """Embed everything that has no current embedding.
@@ -138,8 +149,8 @@ def embed(model: str | None, workers: int, batch: int) -> None:
 
 
 @click.command()
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1), help="Connections side by side.")
-@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Texts a transaction.")
+@click.option("--workers", default=2, show_default=True, type=COUNT, help="Connections side by side.")
+@click.option("--batch", default=64, show_default=True, type=COUNT, help="Texts a transaction.")
 @json_option
 def extract(workers: int, batch: int) -> None:
     """Find language, sentiment and entities of every text that was not read yet.
@@ -172,7 +183,7 @@ MODES: dict[str, Mode] = {
 
 @click.command()
 @click.argument("query")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many results.")
+@click.option("-k", default=10, show_default=True, type=COUNT, help="How many results.")
 @click.option("--filter", type=JsonObject(), help="What results must match, see above.")
 @click.option("--model", help="Name or name@version; default: the deployed one.")
 @click.option("--mode", type=click.Choice(list(MODES)), help="By what is searched, see above; default: all of it.")
@@ -235,8 +246,8 @@ def _print_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> 
 
 
 @click.command()
-@click.argument("artifact_id", metavar="ID", type=int)
-@click.option("--depth", type=click.IntRange(min=0), help="How many steps; default: the server's.")
+@click.argument("artifact_id", metavar="ID", type=ID)
+@click.option("--depth", type=AMOUNT, help="How many steps; default: the server's.")
 @json_option
 def lineage(artifact_id: int, depth: int | None) -> None:
     """Show what an artifact was made from.

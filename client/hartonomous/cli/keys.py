@@ -8,7 +8,7 @@ from typing import IO
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, wants_json
+from hartonomous.cli.output import AMOUNT, COUNT, ID, NUMBER, client, echo_json, echo_table, json_option, wants_json
 from hartonomous.errors import InvalidParameter
 
 
@@ -23,10 +23,10 @@ def keys() -> None:
 
 
 @keys.command()
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=NUMBER)
 @click.option("--label", default="", help="What the key is for.")
 @click.option("--scope", multiple=True, type=click.Choice(["read", "write"]), help="May be repeated; default: both.")
-@click.option("--days", type=click.IntRange(min=1), help="Days until it expires; default: never.")
+@click.option("--days", type=COUNT, help="Days until it expires; default: never.")
 @json_option
 def create(tenant_id: int, label: str, scope: tuple[str, ...], days: int | None) -> None:
     """Make an API key of a tenant. It is printed this once.
@@ -40,7 +40,7 @@ def create(tenant_id: int, label: str, scope: tuple[str, ...], days: int | None)
 
 
 @keys.command("list")
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=NUMBER)
 @json_option
 def list_(tenant_id: int) -> None:
     """List the keys of a tenant, revoked and expired ones too.
@@ -62,8 +62,8 @@ def list_(tenant_id: int) -> None:
 
 
 @keys.command()
-@click.argument("key_id", type=int)
-@click.option("--grace-hours", type=click.IntRange(min=0), default=24, show_default=True, help="The old key works on.")
+@click.argument("key_id", type=ID)
+@click.option("--grace-hours", type=AMOUNT, default=24, show_default=True, help="The old key works on.")
 @json_option
 def rotate(key_id: int, grace_hours: int) -> None:
     """Make a successor of a key. It is printed this once.
@@ -76,7 +76,7 @@ def rotate(key_id: int, grace_hours: int) -> None:
 
 
 @keys.command()
-@click.argument("key_id", type=int)
+@click.argument("key_id", type=ID)
 def revoke(key_id: int) -> None:
     """End a key at once.
 

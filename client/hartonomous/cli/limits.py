@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, wants_json
+from hartonomous.cli.output import ID, NUMBER, client, echo_json, echo_table, json_option, wants_json
 
 
 @click.group()
@@ -20,7 +20,7 @@ def limits() -> None:
 
 
 @limits.command("list")
-@click.option("--tenant", type=int, help="Those that hold for a tenant; default: all.")
+@click.option("--tenant", type=NUMBER, help="Those that hold for a tenant; default: all.")
 @json_option
 def list_(tenant: int | None) -> None:
     """List rate limits.
@@ -50,12 +50,12 @@ def list_(tenant: int | None) -> None:
 
 
 @limits.command()
-@click.argument("units", type=click.IntRange(min=1))
+@click.argument("units", type=click.IntRange(1, 2**63 - 1))
 @click.argument("seconds", type=click.FloatRange(min=0, min_open=True, max=31_557_600))
-@click.option("--tenant", type=int, help="The tenant; default: each tenant for itself.")
+@click.option("--tenant", type=NUMBER, help="The tenant; default: each tenant for itself.")
 @click.option("--operation", help="What is limited, for example ingest or search; default: all together.")
 @click.option("--per-key", is_flag=True, help="Each API key for itself.")
-@click.option("--burst", type=click.IntRange(min=1), help="Units at once; default: UNITS.")
+@click.option("--burst", type=click.IntRange(1, 2**63 - 1), help="Units at once; default: UNITS.")
 @json_option
 def put(
     units: int, seconds: float, tenant: int | None, operation: str | None, per_key: bool, burst: int | None
@@ -74,7 +74,7 @@ def put(
 
 
 @limits.command()
-@click.argument("rate_limit_id", type=int)
+@click.argument("rate_limit_id", type=ID)
 def drop(rate_limit_id: int) -> None:
     """Remove a rate limit.
 

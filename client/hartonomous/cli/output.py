@@ -22,6 +22,9 @@ from hartonomous.client import Client, connect, told
 from hartonomous.progress import Progress
 
 PLAIN_SECONDS = 10.0  # between progress lines where there is no terminal
+# whole numbers as the server takes them
+COUNT, AMOUNT = click.IntRange(1, 2**31 - 1), click.IntRange(0, 2**31 - 1)
+NUMBER, ID = click.IntRange(-(2**31), 2**31 - 1), click.IntRange(-(2**63), 2**63 - 1)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, wants_json
+from hartonomous.cli.output import ID, NUMBER, client, echo_json, echo_table, json_option, wants_json
 from hartonomous.errors import InvalidParameter
 
 _EXAMPLE = 'for example {"==": [{"var": "role"}, "intern"]}'
@@ -24,11 +24,11 @@ def policies() -> None:
 
 
 @policies.command()
-@click.argument("ordinal", type=int)
+@click.argument("ordinal", type=NUMBER)
 @click.argument("effect", type=click.Choice(["allow", "deny", "mask"]))
 @click.option("--operation", help="Operation that it speaks of; default: all.")
 @click.option("--condition", help="JSON expression; default: always.")
-@click.option("--tenant", "tenant_id", type=int, help="Tenant whose policy it is; default: all.")
+@click.option("--tenant", "tenant_id", type=NUMBER, help="Tenant whose policy it is; default: all.")
 @click.option("--label", help="What the policy is for.")
 @json_option
 def put(
@@ -50,7 +50,7 @@ def put(
 
 
 @policies.command("list")
-@click.option("--tenant", "tenant_id", type=int, help="Those that hold for one tenant; default: of all.")
+@click.option("--tenant", "tenant_id", type=NUMBER, help="Those that hold for one tenant; default: of all.")
 @json_option
 def list_(tenant_id: int | None) -> None:
     """List policies in the order in which they are read.
@@ -80,7 +80,7 @@ def list_(tenant_id: int | None) -> None:
 
 
 @policies.command()
-@click.argument("policy_id", type=int)
+@click.argument("policy_id", type=ID)
 def drop(policy_id: int) -> None:
     """Remove a policy.
 

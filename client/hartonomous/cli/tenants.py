@@ -8,7 +8,17 @@ import click
 
 from hartonomous import privacy
 from hartonomous import tenants as library
-from hartonomous.cli.output import client, echo_json, echo_table, json_option, number, progress, size, wants_json
+from hartonomous.cli.output import (
+    NUMBER,
+    client,
+    echo_json,
+    echo_table,
+    json_option,
+    number,
+    progress,
+    size,
+    wants_json,
+)
 from hartonomous.errors import InvalidParameter
 
 
@@ -58,7 +68,7 @@ def create(name: str) -> None:
 
 
 @tenants.command("add-role")
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=NUMBER)
 @click.argument("role")
 def add_role(tenant_id: int, role: str) -> None:
     """Let database role ROLE act for a tenant.
@@ -85,7 +95,7 @@ def remove_role(role: str) -> None:
 
 
 @tenants.command()
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=NUMBER)
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 def export(tenant_id: int, file: Path | None) -> None:
@@ -106,7 +116,7 @@ def export(tenant_id: int, file: Path | None) -> None:
 
 
 @tenants.command()
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=NUMBER)
 @click.option("--yes", is_flag=True, help="Do not ask for the tenant's name.")
 @json_option
 def erase(tenant_id: int, yes: bool) -> None:
