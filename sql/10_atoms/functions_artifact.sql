@@ -11,7 +11,7 @@ begin
     from hartonomous.artifact as a
     where a.artifact_id = _artifact_root.artifact_id and a.tenant_id in (0, _artifact_root.tenant_id) and a.deleted_at is null;
     if not found then
-        raise exception 'no artifact %', _artifact_root.artifact_id using errcode = 'ZH010',
+        raise exception 'no artifact %', coalesce(_artifact_root.artifact_id::text, 'NULL') using errcode = 'ZH010',
             hint = format('hartonomous.search and hartonomous.artifact list what your tenant has; hartonomous.artifact_deleted those that hartonomous.artifact_restore(%s) brings back',
                           coalesce(_artifact_root.artifact_id::text, 'id'));
     end if;
@@ -87,7 +87,7 @@ declare
     root   record;
 begin
     if start < 0 or length < 0 then
-        raise exception 'slice (%, %) is negative', start, length using errcode = '22011',
+        raise exception 'slice (%, %) is negative', coalesce(start::text, 'NULL'), coalesce(length::text, 'NULL') using errcode = '22011',
             hint = 'start counts from 0, length is at least 0; hartonomous.artifact has the content_length from which to count back';
     elsif artifact_id is null or start is null or length is null then
         return null;

@@ -26,7 +26,11 @@ declare
     tenant constant int := hartonomous._permit('ingest', items);
     code   constant smallint := hartonomous._modality(modality);
 begin
-    if contents is null or array_position(contents, null) is not null then
+    if greatest(array_ndims(contents), array_ndims(source_uris), array_ndims(metadata), array_ndims(canonical_texts)) > 1 then
+        raise exception 'found an array of % dimensions, expected a list',
+            greatest(array_ndims(contents), array_ndims(source_uris), array_ndims(metadata), array_ndims(canonical_texts))
+            using errcode = '22023', hint = 'give arrays of one dimension, such as array[a, b], not of rows of them';
+    elsif contents is null or array_position(contents, null) is not null then
         raise exception 'content is NULL' using errcode = '22004', hint = 'pass every content as bytea; empty content is allowed';
     end if;
     if cardinality(source_uris) <> items or cardinality(metadata) <> items or cardinality(canonical_texts) <> items then
@@ -41,7 +45,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded, searched and extracted from. Without one it is, of text and code in UTF-8 of at most 65,536 bytes, the content itself; larger ones are neither embedded, searched nor extracted: ingest_document splits them. A text in which nothing can be seen, such as an empty one, counts as none. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality or lengths that differ, ZH016 metadata that fail their schema.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded, searched and extracted from. Without one it is, of text and code in UTF-8 of at most 65,536 bytes, the content itself; larger ones are neither embedded, searched nor extracted: ingest_document splits them. A text in which nothing can be seen, such as an empty one, counts as none; content that was stored as text or code without one gets it only from who gives one. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality, lengths that differ or an array of several dimensions, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -75,7 +79,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
-'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. canonical_text: what is embedded, searched and extracted from; without one it is that of small texts, an empty one: none; see ingest_many, errors too.';
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. canonical_text: what is embedded, searched and extracted from; without one it is that of small texts, an empty one: none; see ingest_many, errors too. A statement sees what was there when it began: content(ingest(...)) in one gives ZH010, the next statement finds the artifact.';
 
 create or replace function hartonomous._ingest(
     tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint
@@ -121,6 +125,8 @@ begin
         raise exception 'a document needs a source uri and content, found %',
             case when content is null then 'NULL content' else 'no source uri' end
             using errcode = '22023', hint = 'ingest_document(source_uri, content, format)';
+    elsif format is null then
+        raise exception 'format is NULL, expected text, markdown or html' using errcode = '22023', hint = 'omit it for text';
     end if;
     perform hartonomous._source_check(array[source_uri], array[metadata]);
     perform hartonomous._metadata_check(tenant, hartonomous._modality('text'::text), array[metadata]);
@@ -130,7 +136,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_document(text, text, text, jsonb) is
-'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content or unknown format, ZH012 malformed, ZH016 metadata, as given, that fail the schema of text.';
+'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content, NULL or unknown format, ZH012 malformed, ZH016 metadata, as given, that fail the schema of text.';
 
 create or replace function hartonomous._ingest_document(tenant_id int, source_uri text, content text, format text, metadata jsonb)
 returns bigint
@@ -144,7 +150,7 @@ comment on function hartonomous._ingest_document(int, text, text, text, jsonb) i
 
 create or replace function hartonomous._artifact_put(
     tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],
-    h_xy bigint[], h_yz bigint[], h_zm bigint[], xs int[], ys int[], texts text[])
+    h_xy bigint[], h_yz bigint[], h_zm bigint[], xs int[], ys int[], texts text[], given boolean[])
 returns table (ord bigint, artifact_id bigint, created boolean)
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
@@ -157,7 +163,7 @@ begin
     -- who deletes what was found, before it is locked, makes it be ingested anew: then there is another round
     for round in 1 .. 10 loop
         made := made || hartonomous._artifact_insert(_artifact_put.tenant_id, modality, subtype, hashes, lengths, h_xy, h_yz, h_zm, xs, ys, texts);
-        perform hartonomous._artifact_text_add(_artifact_put.tenant_id, hashes, texts);
+        perform hartonomous._artifact_text_add(_artifact_put.tenant_id, hashes, texts, given);
         perform from hartonomous.artifact as a
         where a.tenant_id = _artifact_put.tenant_id and a.content_hash = any (hashes) and a.deleted_at is null
         order by a.content_hash for share;
@@ -179,28 +185,34 @@ begin
     order by i.ord;
 end
 $$;
-comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], int[], int[], text[]) is
+comment on function hartonomous._artifact_put(int, smallint, text, bytea[], bigint[], bigint[], bigint[], bigint[], int[], int[], text[], boolean[]) is
 'Finds or creates one artifact per content hash and keeps it from being deleted until the transaction ends. Of concurrent calls with the same content one creates it, the others wait for it.';
 
-create or replace function hartonomous._artifact_text_add(tenant_id int, hashes bytea[], texts text[]) returns void
+create or replace function hartonomous._artifact_text_add(tenant_id int, hashes bytea[], texts text[], given boolean[]) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    legible constant smallint[] := array[hartonomous._modality('text'::text), hartonomous._modality('code'::text)];
+    told    constant bytea[] := array(select i.content_hash from unnest(hashes, texts) as i (content_hash, canonical_text)
+                                      where i.canonical_text is not null);
+    asked   constant bytea[] := array(select i.content_hash from unnest(hashes, texts, given) as i (content_hash, canonical_text, given)
+                                      where i.canonical_text is not null and i.given);
 begin
     perform from hartonomous.artifact as a
-    where a.tenant_id = _artifact_text_add.tenant_id and a.content_hash = any (hashes) and a.deleted_at is null
-      and a.canonical_text is null and array_remove(texts, null) <> '{}'
+    where a.tenant_id = _artifact_text_add.tenant_id and a.content_hash = any (told) and a.deleted_at is null
+      and a.canonical_text is null and (a.modality <> all (legible) or a.content_hash in (select unnest(asked)))
     order by a.content_hash for no key update;
     if found then
         update hartonomous.artifact as a set canonical_text = i.canonical_text, updated_at = now()
-        from unnest(hashes, texts) as i (content_hash, canonical_text)
+        from unnest(hashes, texts, given) as i (content_hash, canonical_text, given)
         where a.tenant_id = _artifact_text_add.tenant_id and a.content_hash = i.content_hash and a.deleted_at is null
-          and a.canonical_text is null and i.canonical_text is not null;
+          and a.canonical_text is null and i.canonical_text is not null and (i.given or a.modality <> all (legible));
     end if;
 end
 $$;
-comment on function hartonomous._artifact_text_add(int, bytea[], text[]) is
-'Gives content that was first stored as bytes its text. Rows are locked in the order of their hashes.';
+comment on function hartonomous._artifact_text_add(int, bytea[], text[], boolean[]) is
+'Gives content that has none the text that somebody gave it; the one that follows from its bytes only where it was first stored as bytes: text or code without one may have been told to have none. Rows are locked in the order of their hashes.';
 
 create or replace function hartonomous._artifact_insert(
     tenant_id int, modality smallint, subtype text, hashes bytea[], lengths bigint[],

@@ -52,6 +52,11 @@ $$;
 comment on function hartonomous._upload(int, bigint, boolean) is
 'Locks an upload of the tenant, for itself when it is finishing, else shared; ZH015 otherwise, the same for another tenant''s id as for a missing one.';
 
+create or replace function hartonomous._upload_most() returns bigint
+language sql immutable parallel safe
+return 1::bigint << 45;
+comment on function hartonomous._upload_most() is 'Most bytes of an upload: its parts lie in one table, and a table of PostgreSQL has at most 32 TiB.';
+
 create or replace function hartonomous.ingest_part(upload_id bigint, start bigint, data bytea) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
@@ -67,8 +72,9 @@ declare
 begin
     if ingest_part.start is null or size is null then
         raise exception 'start and data must not be NULL' using errcode = '22004';
-    elsif ingest_part.start < 0 or ingest_part.start > 9223372036854775807 - size then
-        raise exception 'a part of % bytes cannot begin at byte %', size, ingest_part.start using errcode = '22003', hint = 'start counts from 0';
+    elsif ingest_part.start < 0 or ingest_part.start > hartonomous._upload_most() - size then
+        raise exception 'a part of % bytes cannot begin at byte %', size, ingest_part.start using errcode = '22003',
+            hint = format('start counts from 0; an upload has at most %s bytes', hartonomous._upload_most());
     elsif known.artifact_id is not null then
         raise exception 'upload % is finished', ingest_part.upload_id using errcode = 'ZH014',
             detail = format('it became artifact %s', known.artifact_id), hint = 'begin another with hartonomous.ingest_begin';
@@ -93,7 +99,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_part(bigint, bigint, bytea) is
-'Puts bytes of an upload from byte start (from 0). Parts come in any order, side by side, and the same part again changes nothing; what was put in a transaction that ended stays when the connection is lost. Errors: ZH015 no such upload, ZH014 overlaps another part or the upload is finished, 22003 start, 22004 NULL.';
+'Puts bytes of an upload from byte start (from 0). Parts come in any order, side by side, and the same part again changes nothing; what was put in a transaction that ended stays when the connection is lost. Errors: ZH015 no such upload, ZH014 overlaps another part or the upload is finished, 22003 it would end beyond 32 TiB or begins before byte 0, 22004 NULL.';
 
 create or replace function hartonomous.ingest_missing(upload_id bigint, size bigint default null)
 returns table (start bigint, length bigint)
@@ -104,6 +110,10 @@ declare
     tenant constant int := hartonomous._permit('ingest');
     known  constant hartonomous.upload := hartonomous._upload(tenant, ingest_missing.upload_id);
 begin
+    if ingest_missing.size not between 0 and hartonomous._upload_most() then
+        raise exception 'size is %, expected 0 to %', ingest_missing.size, hartonomous._upload_most() using errcode = '22003',
+            hint = 'give the bytes that the whole content has, or omit it';
+    end if;
     return query
     with edge as (
         select p.start + p.length as gap, lead(p.start) over (order by p.start) as next
@@ -111,13 +121,13 @@ begin
         union all
         select 0, (select min(p.start) from hartonomous.upload_part as p where p.upload_id = known.upload_id)
     )
-    select e.gap, coalesce(e.next, ingest_missing.size) - e.gap from edge as e
-    where known.artifact_id is null and coalesce(e.next, ingest_missing.size, 9223372036854775807) > e.gap
+    select e.gap, least(e.next, ingest_missing.size) - e.gap from edge as e
+    where known.artifact_id is null and (least(e.next, ingest_missing.size) > e.gap) is not false
     order by e.gap;
 end
 $$;
 comment on function hartonomous.ingest_missing(bigint, bigint) is
-'Ranges of an upload that are not there yet, of size bytes in all. Without size the last range has none: everything from there on. No row for a finished upload. Error: ZH015 no such upload.';
+'Ranges of an upload that are not there yet, of size bytes in all. Without size the last range has none: everything from there on. No row for a finished upload. Errors: ZH015 no such upload, 22003 size.';
 
 create or replace function hartonomous.ingest_commit(upload_id bigint, sha256 bytea default null) returns bigint
 language plpgsql volatile parallel unsafe security definer

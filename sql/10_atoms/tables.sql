@@ -98,7 +98,7 @@ comment on column hartonomous.artifact.x is 'with y, the point that h_xy is the 
 comment on column hartonomous.artifact.canonical_text is 'what is embedded and searched by word; NULL for content that is not text, or more of it than is searched as one';
 create unique index artifact_content on hartonomous.artifact (tenant_id, content_hash) where deleted_at is null;
 create index on hartonomous.artifact (tenant_id, created_at);
-create index on hartonomous.artifact (tenant_id, deleted_at) where deleted_at is not null;
+create index artifact_deleted_order on hartonomous.artifact (tenant_id, deleted_at desc, artifact_id) where deleted_at is not null;
 -- x >= 0 is true of all: a query that does not say so cannot take it for a tenant's rows, as plans for an empty table would
 create index artifact_place on hartonomous.artifact using gist (tenant_id, h_xy, point(x, y), artifact_id)
 where deleted_at is null and x >= 0;

@@ -1,14 +1,17 @@
 """What is deleted comes back or is purged whole, and only what is the tenant's own is looked at."""
 
 import json
+import os
 
 import hartonomous
 import pytest
+from psycopg.sql import SQL, Identifier
 
 DOCUMENT = "# One\n\nOf one alone.\n\n# Both\n\nOf both."
 OTHER = "# Both\n\nOf both.\n\n# Two\n\nOf two alone."
 OF_OTHERS = 3000
 SEEN = 60  # rows that a statement may look at for one small document
+ROLE = f"test_lifecycle_{os.getpid()}"
 
 
 def passages(client, uri):
@@ -120,15 +123,55 @@ def test_rows_of_others_are_not_looked_at(client, document, verb):
         assert all(seen(node) <= SEEN for node in nodes(statement["Plan"])), json.dumps(statement, indent=1)
 
 
-def explained(client, verb, artifact):
+@pytest.fixture
+def role(client, server):
+    """A reader of tenant 1."""
+    client.query(SQL("create role {} in role hartonomous_reader").format(Identifier(ROLE)))
+    client.tenant_role_add(1, ROLE)
+    yield ROLE
+    client.query("reset role")
+    client.tenant_role_remove(ROLE)
+    server.execute("drop role {}", ROLE)
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+def test_the_last_deleted_are_read_from_an_index_until_there_are_enough(client, document, role, analyzed):
+    client.query(
+        "insert into hartonomous.artifact (tenant_id, modality, content_hash, content_length, h_xy, h_yz, h_zm, x, y,"
+        " deleted_at) select 1, 1, sha256(int4send(i)), 4, 0, 0, i, 0, 0, now() - i / 2 * interval '1 s'"
+        " from generate_series(1, %s) as i",
+        [OF_OTHERS],
+    )
+    if analyzed:
+        client.query("analyze hartonomous.artifact")
+    wanted = client.query(
+        "select artifact_id from hartonomous.artifact where tenant_id = 1 and deleted_at is not null"
+        " order by deleted_at desc, artifact_id"
+    ).fetchall()
+    found = client.artifact_deleted(k=OF_OTHERS * 2)
+    ids = [row.artifact_id for row in found]
+    assert ids == [row for (row,) in wanted if row in set(ids)] and OF_OTHERS < len(ids) < len(wanted)
+    client.query(SQL("set role {}").format(Identifier(role)))
+    assert [row.artifact_id for row in client.artifact_deleted(k=3)] == ids[:3]
+    statements = explained(client, "artifact_deleted", None, 3)
+    found = [node for statement in statements for node in nodes(statement["Plan"])]
+    read = [node for node in found if node.get("Relation Name") == "artifact"]
+    assert read and all(node["Index Name"] == "artifact_deleted_order" and seen(node) <= 6 for node in read), read
+
+
+def explained(client, verb, *arguments):
     """Plans of all statements inside a call, executed."""
     found = []
     client.connection.add_notice_handler(lambda notice: found.append(notice.message_primary))
+    (role,) = client.query("select current_setting('role')").fetchone()
+    client.query("reset role")
     for setting in ("log_min_duration = 0", "log_nested_statements = on", "log_analyze = on", "log_format = json"):
         client.query("load 'auto_explain'")
         client.query(f"set auto_explain.{setting}")
     client.query("set client_min_messages = log")
-    getattr(client, verb)(artifact)
+    client.query(SQL("set role {}").format(SQL(role)))
+    getattr(client, verb)(*arguments)
+    client.query("reset role")
     client.query("set client_min_messages = warning")
     client.query("set auto_explain.log_min_duration = -1")
     return [json.loads(message[message.index("{") :]) for message in found if "plan:" in message]

@@ -1,7 +1,7 @@
 -- Room 10: Hilbert keys, identity, ingest, content, deletion, isolation.
 begin;
 \ir setup.psql
-select plan(78);
+select plan(83);
 
 -- Hilbert curve
 select is(hartonomous.hilbert_encode(0, 0), 0::bigint, 'the curve begins at the origin');
@@ -68,6 +68,13 @@ select is(hartonomous.ingest_many('{}', 'text'), '{}', 'nothing in, nothing out'
 select throws_ok($$select hartonomous.ingest_many(null, 'text')$$, '22004');
 select throws_ok($$select hartonomous.ingest_many(array['a', null]::bytea[], 'text')$$, '22004');
 select throws_ok($$select hartonomous.ingest_many(array['a', 'b']::bytea[], 'text', array['uri'])$$, '22023');
+select throws_ok(format('select hartonomous.ingest_many(%s)', arguments), '22023', 'found an array of 2 dimensions, expected a list')
+from (values ($$array[['a', 'b'], ['c', 'd']]::bytea[], 'text'$$),
+             ($$array['a', 'b']::bytea[], 'text', array[['one', 'two']]$$),
+             ($$array['a', 'b']::bytea[], 'text', metadata => array[['{}', '{}']]::jsonb[]$$),
+             ($$array['a', 'b']::bytea[], 'text', canonical_texts => array[['A', 'B']]$$)) as bad (arguments);
+select throws_ok($$select hartonomous.content(hartonomous.ingest('in one statement'))$$, 'ZH010', null,
+                 'an artifact is seen from the next statement on');
 select throws_ok($$select hartonomous.ingest_many(array['before', 'a', null]::bytea[], 'text')$$, '22004');
 select is_empty($$select * from hartonomous.artifact where content_hash = sha256('before')$$, 'all or nothing');
 select results_eq(format('select source_uri, metadata from hartonomous.artifact_show(array[%s, -1])', :fox),

@@ -1,7 +1,7 @@
 -- Room 10: which contents have a text that is embedded and searched.
 begin;
 \ir setup.psql
-select plan(23);
+select plan(31);
 
 create function pg_temp.text_of(artifact_id bigint) returns text language sql as $$
     select a.canonical_text from hartonomous.artifact as a where a.artifact_id = text_of.artifact_id
@@ -16,6 +16,18 @@ select is(pg_temp.text_of(hartonomous.ingest('\x74e9', 'text')), null, 'nor has 
 select is(pg_temp.text_of(hartonomous.ingest('\x740065', 'text')), null, 'nor what a text cannot hold');
 select is(pg_temp.text_of(hartonomous.ingest('said', 'text', canonical_text => 'meant')), 'meant', 'a given text is taken');
 select is(pg_temp.text_of(hartonomous.ingest('unsaid', 'text', canonical_text => '')), null, 'an empty one is none');
+select is(pg_temp.text_of(hartonomous.ingest('unsaid', 'text')), null, 'and stays none when the same content comes again');
+select is(pg_temp.text_of(hartonomous.ingest('unsaid', 'code')), null, 'as something else, too');
+select hartonomous.ingest_begin('text', 'up:unsaid') as up \gset
+select hartonomous.ingest_part(:up, 0, 'unsaid') \g /dev/null
+select is(pg_temp.text_of(hartonomous.ingest_commit(:up)), null, 'in parts, too');
+select results_eq($$select pg_temp.text_of(id) from unnest(hartonomous.ingest_many(array['unsaid', 'five']::bytea[], 'text')) as i (id)$$,
+                  $$values (null), ('five')$$, 'among others, too');
+select is(pg_temp.text_of(hartonomous.ingest('unsaid', 'text', canonical_text => 'said now')), 'said now', 'until somebody gives one');
+select is(pg_temp.text_of((hartonomous.ingest_many(array['twice', 'twice']::bytea[], 'text', canonical_texts => array['', null]))[1]), null,
+          'within one call, too');
+select is(pg_temp.text_of(hartonomous.ingest_document('doc:page', E'# Page\n\nA passage of it.', 'markdown')), null, 'a page has none, its passages do');
+select is(pg_temp.text_of(hartonomous.ingest(E'# Page\n\nA passage of it.', 'text')), null, 'it stays so');
 select is(octet_length(pg_temp.text_of(hartonomous.ingest(convert_to(repeat('x', 65536), 'UTF8'), 'text'))), 65536, 'up to 64 KiB');
 select is(pg_temp.text_of(hartonomous.ingest(convert_to(repeat('x', 65537), 'UTF8'), 'text')), null, 'more is not stored twice');
 select is(octet_length(pg_temp.text_of(hartonomous.ingest_text(repeat('y', 65537)))), 65537, 'unless it is asked for');

@@ -1,7 +1,7 @@
 -- Room 10: uploads in parts.
 begin;
 \ir setup.psql
-select plan(48);
+select plan(57);
 
 set local role ann;
 select hartonomous.ingest_begin('binary', 'up:1', '{"k": 1}') as up \gset
@@ -52,6 +52,19 @@ select throws_ok(format($$select hartonomous.ingest_part(%s, 9223372036854775807
 select throws_ok(format($$select hartonomous.ingest_part(%s, null, 'a')$$, :two), '22004');
 select throws_ok(format($$select hartonomous.ingest_part(%s, 0, null)$$, :two), '22004');
 select hartonomous.ingest_part(:two, 0, 'private');
+select throws_ok(format($$select hartonomous.ingest_part(%s, %s, 'ab')$$, :two, (1::bigint << 45) - 1), '22003',
+                 'a part of 2 bytes cannot begin at byte 35184372088831', 'no table holds so many');
+select hartonomous.ingest_begin('binary', 'up:far') as far \gset
+select lives_ok(format($$select hartonomous.ingest_part(%s, %s, 'ab')$$, :far, (1::bigint << 45) - 2), 'but the last ones');
+select results_eq(format('select * from hartonomous.ingest_missing(%s, 10)', :far), 'values (0::bigint, 10::bigint)', 'what is missing ends where the content does');
+select results_eq(format('select * from hartonomous.ingest_missing(%s, %s)', :far, 1::bigint << 45), 'values (0::bigint, 35184372088830)');
+select is_empty(format('select * from hartonomous.ingest_missing(%s, 0)', :far));
+select throws_ok(format('select hartonomous.ingest_missing(%s, -5)', :far), '22003', 'size is -5, expected 0 to 35184372088832');
+select throws_ok(format('select hartonomous.ingest_missing(%s, %s)', :far, (1::bigint << 45) + 1), '22003');
+select hartonomous.ingest_begin('binary', 'up:mid') as mid \gset
+select hartonomous.ingest_part(:mid, 4, 'abcd');
+select results_eq(format('select * from hartonomous.ingest_missing(%s, 6)', :mid), 'values (0::bigint, 4::bigint)', 'a part may reach beyond it');
+select results_eq(format('select * from hartonomous.ingest_missing(%s, 3)', :mid), 'values (0::bigint, 3::bigint)');
 set local role bob;
 select throws_ok(format('select hartonomous.ingest_commit(%s)', :two), 'ZH015', format('no upload %s', :two), 'a foreign upload is as unknown as a missing one');
 select is_empty('select * from hartonomous.upload_part');

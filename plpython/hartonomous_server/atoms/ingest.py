@@ -35,7 +35,7 @@ def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, conten
         return []
     given = canonical_texts or [None] * len(contents)
     texts = [_text(modality, item) if text is None else text for text, item in zip(given, contents, strict=True)]
-    stored = _store(db, tenant, modality, subtype, contents, texts)
+    stored = _store(db, tenant, modality, subtype, contents, texts, [text is not None for text in given])
     _found(db, tenant, stored, source_uris or [None] * len(contents), metadata or ["{}"] * len(contents))
     return stored.artifact_ids
 
@@ -46,7 +46,7 @@ def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str |
     xyzm = identity.Space(tenant, modality).places(root.digest, root.feature)
     ids = identity.Identities([root.digest], xyzm, identity.keys_of(xyzm))
     text = _text(modality, bytes(_piece(fetch, 0, 0, root.end))) if root.end <= SEARCHED_BYTES else None
-    stored = _put(db, tenant, modality, None, ids, [root.end], [text], lambda new: [root], fetch)
+    stored = _put(db, tenant, modality, None, ids, [root.end], [text], [False], lambda new: [root], fetch)
     _found(db, tenant, stored, [uri], [metadata])
     return stored.artifact_ids[0]
 
@@ -75,10 +75,11 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
     sql = "select artifact_id from hartonomous._document_current($1, $2)"
     previous = query(db, sql, ("int", tenant), ("text", uri))
     split = interruptible(db, lambda: document.split(text, format))
-    page = _store(db, tenant, TEXT, format, [text.encode()], [None])
+    page = _store(db, tenant, TEXT, format, [text.encode()], [None], [False])
     page_id = page.artifact_ids[0]
     bodies = [passage.text for passage in split.passages]
-    passages = _store(db, tenant, TEXT, "passage", [body.encode() for body in bodies], bodies)
+    passages = _store(db, tenant, TEXT, "passage", [body.encode() for body in bodies], bodies,
+                      [True] * len(bodies))
 
     ids = [page_id, *passages.artifact_ids]
     uris = [uri, *(_anchored(uri, passage.anchor) for passage in split.passages)]
@@ -105,13 +106,13 @@ def _anchored(uri: str, anchor: str | None) -> str:
 
 
 def _store(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
-           texts: Sequence[str | None]) -> Stored:
-    """Finds or creates the artifacts of contents."""
+           texts: Sequence[str | None], given: Sequence[bool]) -> Stored:
+    """Finds or creates the artifacts of contents. given: whether a text is more than what the content says."""
     if not contents:
         return Stored([], [])
     ids = identity.identify(contents, modality, tenant)
     return _put(
-        db, tenant, modality, subtype, ids, [len(item) for item in contents], texts,
+        db, tenant, modality, subtype, ids, [len(item) for item in contents], texts, given,
         lambda new: content.plan(db, modality, [contents[i] for i in new], [ids.hashes[i] for i in new]),
         lambda sources, starts, ends: list(map(_part, (contents[i] for i in sources), starts, ends)),
     )  # fmt: skip
@@ -122,7 +123,7 @@ def _part(content: bytes, start: int, end: int) -> memoryview:
 
 
 def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity.Identities, lengths: Sequence[int],
-         texts: Sequence[str | None], plan: Callable[[Sequence[int]], Sequence[tree.Node]],
+         texts: Sequence[str | None], given: Sequence[bool], plan: Callable[[Sequence[int]], Sequence[tree.Node]],
          fetch: content.Fetch) -> Stored:
     """Finds or creates artifacts; only whoever creates one stores its atoms, so references are counted once.
 
@@ -130,11 +131,12 @@ def _put(db: Any, tenant: int, modality: int, subtype: str | None, ids: identity
     """
     rows = query(
         db,
-        "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        "select artifact_id, created from hartonomous._artifact_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         " order by ord",
         ("int", tenant), ("smallint", modality), ("text", subtype), ("bytea[]", ids.hashes),
         ("bigint[]", lengths), *identity.as_arguments(ids.h),
         *(("int[]", column.tolist()) for column in ids.xyzm.T[:2]), ("text[]", list(map(_legible, texts))),
+        ("boolean[]", list(given)),
     )
     first = {row["artifact_id"]: i for i, row in reversed(list(enumerate(rows))) if row["created"]}
     new = sorted(first.values())
