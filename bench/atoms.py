@@ -22,8 +22,12 @@ def content(place: Place) -> list[dict[str, Any]]:
 
 
 def releases(place: Place) -> list[dict[str, Any]]:
-    with psycopg.connect(place.dsn, autocommit=True) as tenant:
-        return atoms_releases.measure(tenant)
+    with (
+        psycopg.connect(place.dsn, autocommit=True) as tenant,
+        database("bench_atoms_legible", "bench_atoms_writer") as other,
+        psycopg.connect(other.dsn, autocommit=True) as legibly,
+    ):
+        return atoms_releases.measure(tenant, legibly)
 
 
 def leaves(place: Place) -> list[dict[str, Any]]:

@@ -9,20 +9,24 @@ from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zlib import crc32
 
+from hartonomous import modalities
 from lib import MB, row
 
 RELEASES = Path("/usr/local/share/releases")
 BATCH = 500  # files a call
+SAMPLE = 16  # one in so many paths, the same in each release, is stored as what it is
 CONTENT = ("atom", "atom_reference_change")
 BORG = ("lz4", "zstd")  # the first is its default
 
 
-def measure(connection: Any) -> list[dict[str, Any]]:
+def measure(connection: Any, legibly: Any) -> list[dict[str, Any]]:
+    """legibly: a connection to another database, where what is code or text is stored as that."""
     tree = files()
     raw = sum(len(content) for _, content in tree)
     before = breakdown(connection)
-    seconds, artifacts = ingest(connection, tree)
+    seconds, artifacts = ingest(connection, tree, "binary")
     parts = {part: size - before.get(part, 0) for part, size in breakdown(connection).items()}
     assert_readable(connection, tree, artifacts)
     content = sum(size for (table, _), size in parts.items() if table in CONTENT)
@@ -43,6 +47,7 @@ def measure(connection: Any) -> list[dict[str, Any]]:
         row("content store, of borg's repository", "ratio", shares(content), 3, most=1.15),
         row("all tables", "ratio", shares(sum(parts.values())), 3, most=1.6),
         row("storing them", "MB/s", speeds),
+        *as_code(legibly, tree),
     ]
 
 
@@ -52,13 +57,35 @@ def files() -> list[tuple[str, bytes]]:
     return [(str(path.relative_to(RELEASES)), path.read_bytes()) for path in paths]
 
 
-def ingest(connection: Any, tree: list[tuple[str, bytes]]) -> tuple[float, list[int]]:
+def as_code(connection: Any, tree: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
+    """Some files as hartonomous ingest takes them, beside a repository of just these."""
+    some = [(path, content) for path, content in tree if crc32(path.partition("/")[2].encode()) % SAMPLE == 0]
+    by_modality: dict[str, list[tuple[str, bytes]]] = {}
+    for path, content in some:
+        named, _ = modalities.guess(Path(path), content)
+        by_modality.setdefault(named if named in modalities.LEGIBLE else "binary", []).append((path, content))
+    before = sum(breakdown(connection).values())
+    seconds = sum(ingest(connection, files, modality)[0] for modality, files in by_modality.items())
+    size = sum(breakdown(connection).values()) - before
+    raw = sum(len(content) for _, content in some)
+    with TemporaryDirectory() as folder:
+        for path, content in some:
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).write_bytes(content)
+        repository, _ = borg(BORG[0], Path(folder))
+    return [
+        row("all tables, as code, with text, shapes and index of words", "ratio", {"atoms": size / repository}, 3),
+        row("storing them so", "MB/s", {"atoms": raw / MB / seconds}, 1),
+    ]
+
+
+def ingest(connection: Any, tree: list[tuple[str, bytes]], modality: str) -> tuple[float, list[int]]:
     """Seconds, and the artifacts."""
     artifacts: list[int] = []
     started = time.perf_counter()
     for some in batched(tree, BATCH):
         uris, contents = zip(*some, strict=True)
-        found = connection.execute("select hartonomous.ingest_many(%b, 'binary', %s)", [list(contents), list(uris)])
+        found = connection.execute("select hartonomous.ingest_many(%b, %s, %s)", [list(contents), modality, list(uris)])
         artifacts += found.fetchone()[0]
     return time.perf_counter() - started, artifacts
 
@@ -92,18 +119,18 @@ def breakdown(connection: Any) -> dict[tuple[str, str], int]:
         select (select relname from pg_class where oid = parent), part, sum(size)::bigint from part group by 1, 2""")}
 
 
-def borg(compression: str) -> tuple[int, float]:
+def borg(compression: str, releases: Path = RELEASES) -> tuple[int, float]:
     """Bytes of a repository without encryption, seconds of storing."""
     with TemporaryDirectory() as folder:
         environment = {**os.environ, "BORG_BASE_DIR": folder, "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
 
         def run(*arguments: str) -> None:
-            subprocess.run(["borg", *arguments], env=environment, cwd=RELEASES, capture_output=True, check=True)
+            subprocess.run(["borg", *arguments], env=environment, cwd=releases, capture_output=True, check=True)
 
         repository = f"{folder}/repository"
         run("init", "--encryption", "none", repository)
         started = time.perf_counter()
-        for release in sorted(RELEASES.iterdir()):
+        for release in sorted(releases.iterdir()):
             run("create", "--compression", compression, f"{repository}::{release.name}", release.name)
         seconds = time.perf_counter() - started
         return sum(path.stat().st_size for path in Path(repository).rglob("*") if path.is_file()), seconds

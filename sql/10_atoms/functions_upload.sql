@@ -25,7 +25,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_begin(text, text, jsonb) is
-'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. An upload has no canonical_text; without it a text is neither embedded, searched nor extracted: ingest_text gives it. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
+'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. An upload is given no canonical_text: that of small texts and code is their content, see ingest_many; others are neither embedded, searched nor extracted. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._upload(tenant_id int, upload_id bigint, finishing boolean default false) returns hartonomous.upload
 language plpgsql volatile parallel unsafe
