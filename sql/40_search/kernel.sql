@@ -1,6 +1,6 @@
 create or replace function hartonomous._words(content text) returns text[]
 language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp set client_min_messages = warning  -- not that words over 2,047 bytes are passed over
+set search_path = pg_catalog, pg_temp set client_min_messages = error  -- not that words over 2,047 bytes are passed over
 return array(select w.word from unnest(tsvector_to_array(to_tsvector('pg_catalog.english'::regconfig, left(_words.content, 100000)))) as w (word)
              where octet_length(w.word) <= 200);
 comment on function hartonomous._words(text) is
@@ -14,7 +14,7 @@ comment on function hartonomous._word_key(int, text, text) is
 
 create or replace function hartonomous._word_vector(tenant_id int, content text) returns tsvector
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+set search_path = pg_catalog, pg_temp set client_min_messages = error as $$
 declare
     -- a tsvector holds less than 1 MB
     part  constant text := left(content, case when octet_length(left(content, 100000)) > 200000 then 50000 else 100000 end);

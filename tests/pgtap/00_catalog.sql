@@ -39,6 +39,7 @@ select is_empty(
       where exists (select from unnest(proconfig) as c where c not like 'search\_path=%'
                     and c <> 'client_min_messages=error'  -- what it does is not for its caller
                     and (c <> 'jit=off' or proname <> 'search')
+                    and (c <> 'enable_sort=off' or proname <> 'artifact_deleted')
                     -- paths that must not read other tenants' rows, nor be planned anew for each vector
                     and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_within_place,_within_region,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed}')
                          or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40}')))
