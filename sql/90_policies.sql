@@ -59,7 +59,7 @@ do $$
 declare
     relation regclass;
 begin
-    foreach relation in array '{hartonomous.access_policy, hartonomous.audit_log, hartonomous.tenant, hartonomous.tenant_role}'::regclass[] loop
+    foreach relation in array '{hartonomous.access_policy, hartonomous.audit_log, hartonomous.tenant, hartonomous.tenant_role, hartonomous.recall_action}'::regclass[] loop
         execute format('drop policy if exists admin_read on %s', relation);
         execute format('create policy admin_read on %s for select to hartonomous_admin using (true)', relation);
     end loop;

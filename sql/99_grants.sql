@@ -41,7 +41,7 @@ grant all on all sequences in schema hartonomous to hartonomous_definer;
 grant select on all tables in schema hartonomous to hartonomous_reader;
 revoke select on hartonomous.permit_check, hartonomous.transaction_time, hartonomous.context_secret, hartonomous.api_key,
     hartonomous.jwt_issuer, hartonomous.audit_log, hartonomous.audit_unsealed, hartonomous.audit_seal, hartonomous.access_policy,
-    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change, hartonomous.atom_spatial_summary, hartonomous.metadata_index from hartonomous_reader;
+    hartonomous.secret, hartonomous.atom, hartonomous.atom_reference_change, hartonomous.atom_spatial_summary, hartonomous.metadata_index, hartonomous.search_sample, hartonomous.recall_state from hartonomous_reader;
 grant select (tenant_id, name, key_version, created_at, updated_at) on hartonomous.secret to hartonomous_reader;
 -- what the configuration of the server says of the key file
 grant select on pg_catalog.pg_file_settings to hartonomous_definer;
@@ -85,7 +85,7 @@ do $$
 declare
     reader constant text[] := array['version', 'current_tenant', 'authenticate', 'authenticate_jwt', 'hilbert_encode', 'hilbert_decode', 'atom_identity', 'content', 'content_slice',
         'artifact_show', 'artifact_deleted', 'atom_nearest', 'atom_parts', 'atom_path', 'spatial_summary', 'model_list', 'model_files', 'model_storage', 'tensor', 'tensor_list', 'tensor_slice', 'tensor_footprints', 'tokenize', 'detokenize',
-        'attention', 'embed', 'project', 'search', 'search_vector', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_list', 'search_explain', 'recall_audit', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
+        'attention', 'embed', 'project', 'search', 'search_vector', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_list', 'search_explain', 'recall_audit', 'recall_status', 'lineage', 'impact', 'server_check', 'embedding_pending', 'tensor_missing',
         'metadata_schema_list', 'semantics_pending', 'evaluation_list', 'model_validate',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
@@ -101,7 +101,7 @@ declare
         'rate_limit_drop', 'rate_limit_list', 'tenant_export', 'tenant_erase', 'tenant_close',
         'upload_expire', 'atom_collect_garbage', 'atom_verify', 'spatial_summary_refresh', 'secret_rotate',
         'metadata_index_add', 'metadata_index_drop', 'metadata_index_list',
-        'embedding_index_add', 'embedding_index_drop', 'embedding_index_list'];
+        'embedding_index_add', 'embedding_index_drop', 'embedding_index_list', 'recall_watch'];
     item   record;
 begin
     for item in

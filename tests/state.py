@@ -153,6 +153,7 @@ LOGICAL = {
 NO_STATE = {
     "modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret",
     "audit_log", "audit_seal", "audit_unsealed", "atom_reference_change",
+    "search_sample", "recall_state", "recall_action",
 }  # fmt: skip
 
 Digest = dict[str, str]

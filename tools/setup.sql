@@ -28,6 +28,7 @@ do 'begin
 end'$$, 'hartonomous');
 -- refusals go from the spool to the audit log, and its entries under a seal
 select cron.schedule_in_database('hartonomous: audit', '* * * * *', 'select hartonomous.audit_collect(); select hartonomous.audit_seal()', 'hartonomous');
+select cron.schedule_in_database('hartonomous: recall', '* * * * *', 'select count(*) from hartonomous.recall_watch()', 'hartonomous');
 \connect hartonomous
 set client_min_messages = warning;
 create extension if not exists pg_stat_statements;

@@ -24,6 +24,30 @@ class RecallAudit:
 
 
 @dataclass(frozen=True)
+class RecallStatus:
+    model: str
+    filter_class: str | None
+    queries: int
+    asked: float | None
+    recall: float | None
+    lower_bound: float | None
+    exact: bool | None
+    newer: float | None
+    analyzed_at: datetime
+
+
+@dataclass(frozen=True)
+class RecallAction:
+    tenant_id: int
+    model: str
+    filter_class: str | None
+    action: str
+    reason: str
+    recall_before: float | None
+    recall_after: float | None
+
+
+@dataclass(frozen=True)
 class Synonyms:
     """What else a term, as stemmed words, stands for; nothing: it is passed over."""
 

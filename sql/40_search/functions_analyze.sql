@@ -101,13 +101,12 @@ $$;
 comment on function hartonomous._index_ranks(int, bigint, @extschema:vector@.vector, bigint[], int[]) is
 'For each of the nearest, the fewest candidates of a grid with which the HNSW index finds it, and the milliseconds that each number of candidates takes.';
 
-create or replace function hartonomous.embedding_model_analyze(model text default null) returns void
-language plpgsql volatile parallel unsafe security definer
+create or replace function hartonomous._embedding_analyze(tenant int, target bigint) returns void
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    tenant  constant int := hartonomous._permit('embedding_analyze');
-    target  constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    began   constant timestamptz := clock_timestamp();
     total   constant bigint := (select count(*) from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target);
     -- so many that the mean is known to a few percent, and no more than a minute's work
     sample  constant int := least(100, total, greatest(40, 5000000 / greatest(total, 1)));
@@ -115,6 +114,7 @@ declare
     grid    constant int[] := array[10, 20, 40, 80, 160, 320, 640, 990];
     drawn   bigint[];
     vectors @extschema:vector@.vector[];
+    asked   @extschema:vector@.vector[];
     costs   record;
     part    record;
     index   record;
@@ -122,6 +122,7 @@ declare
     hits    hartonomous.embedding_hit[] := array[]::hartonomous.embedding_hit[];
     elapsed double precision[];
 begin
+    perform pg_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant, target)));
     delete from hartonomous.embedding_statistics as s where s.tenant_id = tenant and s.model_id = target;
     if total < 1000 then  -- comparing all takes no longer
         return;
@@ -132,15 +133,19 @@ begin
     costs := hartonomous._embedding_costs(tenant, target, vectors[1], total);
     insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
     values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us);
-    for number in 1 .. sample loop
-        query := vectors[number];
-        if number % 2 = 0 then  -- as queries are that ask for what is not quite stored
+    -- what was really asked is a third kind of query, once there are enough to know their mean
+    select array_agg(q.query) into asked
+    from (select s.query from hartonomous.search_sample as s where s.tenant_id = tenant and s.model_id = target
+          order by s.sampled_at desc limit sample / 2) as q;
+    for number in 1 .. sample + case when cardinality(asked) >= 20 then cardinality(asked) else 0 end loop
+        query := coalesce(vectors[number], asked[number - sample]);
+        if number <= sample and number % 2 = 0 then  -- as queries are that ask for what is not quite stored
             query := hartonomous._between(query, vectors[number % sample + 1], 0.5);
         end if;
         select array_agg(row('bits', r.filter_class, number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit) as hits,
                array_agg(r.artifact_id order by r.ordinal) filter (where r.filter_class = 'none') as nearest,
                array_agg(r.distance order by r.ordinal) filter (where r.filter_class = 'none') as distances
-        into part from hartonomous._sample_ranks(tenant, target, query, drawn[number], vectors[number % sample + 1]) as r;
+        into part from hartonomous._sample_ranks(tenant, target, query, coalesce(drawn[number], -1), vectors[number % sample + 1]) as r;
         hits := hits || part.hits;
         continue when not indexed;
         index := hartonomous._index_ranks(tenant, target, query, part.nearest, grid);
@@ -148,15 +153,28 @@ begin
                               from unnest(index.ranks, part.distances) with ordinality as n (rank, distance, ordinal));
         elapsed := array(select least(e.least, e.taken) from unnest(elapsed, index.elapsed) with ordinality as e (least, taken, step) order by e.step);
     end loop;
-    perform hartonomous._embedding_curve_put(tenant, target, hits);
+    perform hartonomous._embedding_curve_put(tenant, target, hits, sample);
     update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
     where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
+    update hartonomous.embedding_statistics as s set took_ms = hartonomous._elapsed_us(began) / 1000 where s.tenant_id = tenant and s.model_id = target;
+end
+$$;
+comment on function hartonomous._embedding_analyze(int, bigint) is
+'embedding_model_analyze of a tenant''s embeddings by a model; one at a time.';
+
+create or replace function hartonomous.embedding_model_analyze(model text default null) returns void
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    tenant constant int := hartonomous._permit('embedding_analyze');
+begin
+    perform hartonomous._embedding_analyze(tenant, hartonomous._model_id(tenant, model, 'embedding'));
 end
 $$;
 comment on function hartonomous.embedding_model_analyze(text) is
-'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees), what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
+'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees) and of what it lately searched for, what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
 
-create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[]) returns void
+create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[], stored int) returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -178,8 +196,8 @@ begin atomic
                avg(q.recall) - 1.96 * coalesce(stddev_samp(q.recall), 0) / sqrt(count(*)) as lower_bound,
                percentile_disc(0.01) within group (order by q.recall) as worst,
                percentile_disc(0.99) within group (order by q.distance) as far
-        from per_query as q group by 1, 2, 3, 4, q.query % 2
-    ), curve as (  -- the worse of queries that are stored and of those that are not
+        from per_query as q group by 1, 2, 3, 4, case when q.query <= _embedding_curve_put.stored then q.query % 2 else 2 end
+    ), curve as (  -- the worst of queries that are stored, of those beside them, and of those that were asked
         select o.path, o.filter_class, o.k, o.candidates, min(o.recall) as recall, min(o.lower_bound) as lower_bound, min(o.worst) as worst, max(o.far) as far
         from of_kind as o group by 1, 2, 3, 4
     )
@@ -190,5 +208,5 @@ begin atomic
     where c.candidates <= coalesce((select min(f.candidates) from curve as f where f.path = c.path and f.filter_class = c.filter_class
                                     and f.k = c.k and f.recall = 1), c.candidates);
 end;
-comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[]) is
-'Stores the curves of paths from the nearest of a sample of queries.';
+comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[], int) is
+'Stores the curves of paths from the nearest of a sample of queries, of which the first, so many, are stored vectors and points beside these.';

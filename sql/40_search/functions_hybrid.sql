@@ -60,7 +60,7 @@ comment on function hartonomous._within_region(int, bigint, @extschema:postgis@.
 create or replace function hartonomous._vector_leg(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, depth int, filter jsonb, recall real, region @extschema:postgis@.geometry,
     out ids bigint[], out similarities double precision[], out within bigint[], out exact boolean)
-language plpgsql stable parallel restricted
+language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -71,7 +71,7 @@ begin
     exact := true;
     foreach seen in array hartonomous._embedding_tenants(tenant_id, model_id) loop
         if region is null then
-            part := hartonomous._nearest(seen, model_id, query, depth, filter, recall);
+            part := hartonomous._nearest_sampled(tenant_id, seen, model_id, query, depth, filter, recall);
             exact := exact and part.exact;
         else
             live := hartonomous._filter_live(seen, hartonomous._within_region(seen, model_id, region), filter, 2147483647);
@@ -107,7 +107,7 @@ create or replace function hartonomous.search_hybrid(
     query text, region @extschema:postgis@.geometry default null, weights jsonb default null, k int default 10, model text default null,
     filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare

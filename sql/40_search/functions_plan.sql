@@ -19,7 +19,9 @@ begin
                     when _search_options.recall >= 1 then 'recall 1 is exact'
                     when m.model_state <> hartonomous._model_state(_search_options.model_id) then 'analyzed with other weights of the model'
                     when _search_options.rows > 2 * m.rows + 1000
-                    then format('about %s rows, but %s when analyzed', _search_options.rows, m.rows) end as unfit
+                    then format('about %s rows, but %s when analyzed', _search_options.rows, m.rows)
+                    when hartonomous._filter_class(_search_options.filter, _search_options.share) = any (m.exact_classes)
+                    then 'fewer were found than was asked: hartonomous.recall_status' end as unfit
         from (select) as always
         left join hartonomous.embedding_statistics as m on m.tenant_id = _search_options.tenant_id and m.model_id = _search_options.model_id
     ), class as (

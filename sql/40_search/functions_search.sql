@@ -113,7 +113,7 @@ create or replace function hartonomous.search_vector(
     query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}',
     as_of timestamptz default null, recall real default 0.95, snippets boolean default true)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -130,7 +130,7 @@ begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
     perform hartonomous._embedding_mixed_tell(tenant, target);
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
-        part := hartonomous._nearest(seen, target, query, k, wanted, recall);
+        part := hartonomous._nearest_sampled(tenant, seen, target, query, k, wanted, recall);
         ids := ids || part.ids;
         distances := distances || part.distances;
         whole := whole and part.exact;

@@ -87,7 +87,7 @@ create or replace function hartonomous.search_ensemble(
     query text, models text[], weights real[] default null, k int default 10, filter jsonb default '{}', as_of timestamptz default null,
     recall real default 0.95)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -130,7 +130,7 @@ comment on function hartonomous.search_ensemble(text, text[], real[], int, jsonb
 create or replace function hartonomous._ensemble_lists(
     tenant_id int, targets bigint[], vectors @extschema:vector@.vector[], parts double precision[], depth int, filter jsonb, recall real,
     out ids bigint[], out bound double precision, out exact boolean)
-language plpgsql stable parallel restricted
+language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
     seen int;
@@ -144,7 +144,7 @@ begin
             ended    boolean := true;
         begin
             foreach seen in array hartonomous._embedding_tenants(tenant_id, targets[number]) loop
-                list := hartonomous._nearest(seen, targets[number], vectors[number], depth, filter, recall);
+                list := hartonomous._nearest_sampled(tenant_id, seen, targets[number], vectors[number], depth, filter, recall);
                 ids := ids || list.ids;
                 exact := exact and list.exact;
                 if cardinality(list.ids) = depth then

@@ -55,6 +55,15 @@ def fill(client, connection, server, model, pages, dsn):
     assert client.embedding_put_many(many, np.random.default_rng(1).standard_normal((1000, 8)), "outside") == 1000
     client.embedding_model_analyze("outside")
     client.embedding_index_add(1, "outside")
+    connection.execute(
+        "with sampled as (insert into hartonomous.search_sample"
+        " (tenant_id, model_id, query, k, filter, recall, us, share)"
+        " select tenant_id, model_id, embedding, 10, '{}', 0.9, 1, 1 from hartonomous.atom_embedding limit 1"
+        " returning *),"
+        " watched as (insert into hartonomous.recall_state select tenant_id, model_id, now(), 1, 1 from sampled)"
+        " insert into hartonomous.recall_action (tenant_id, model_id, filter_class, action, reason)"
+        " select tenant_id, model_id, 'none', 'analyze', 'of a round trip' from sampled"
+    )
     large = os.urandom(200_000)
     client.ingest_many([b"", b"leaf", os.urandom(5000), large, bytes(130_000)], "binary")
     client.ingest(large + b"and more")  # shares chunks

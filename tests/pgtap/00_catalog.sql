@@ -41,7 +41,7 @@ select is_empty(
                     and (c <> 'jit=off' or proname <> 'search')
                     and (c <> 'enable_sort=off' or proname <> 'artifact_deleted')
                     -- paths that must not read other tenants' rows, nor be planned anew for each vector
-                    and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_within_place,_within_region,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed}')
+                    and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_within_place,_within_region,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed,_embedding_newer}')
                          or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40}')))
         -- what they are given is in no plan
         and (proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_keyword_scores,_similarities,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode,tensor_put,_tensor_store}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
@@ -57,7 +57,7 @@ select is_empty(
 select is_empty(
     $$select u.routine, u.called::regprocedure from uses as u join ours as o using (routine) join pg_proc as p on p.oid = u.called
       where o.provolatile = 's' and p.provolatile = 'v'
-        and (o.proname, p.proname) not in (('_permit_read', '_permit'), ('_mask_refuse', '_refuse'))  -- permit checks may write$$,
+        and (o.proname, p.proname) not in (('_permit_read', '_permit'), ('_mask_refuse', '_refuse'), ('_nearest_sampled', '_search_sample'))  -- permit checks and samples may write$$,
     'no stable function calls a volatile one');
 select is_empty(
     $$select o.routine, f.message
@@ -144,7 +144,7 @@ select set_eq(
           'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', '_embedding_index_build', 'embedding_index_add', 'embedding_index_drop', 'embedding_index_list',
-          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'search_explain', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_put', 'synonym_drop', 'synonym_list', 'recall_audit', 'semantics_extract', 'semantics_pending',
+          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'search_explain', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_put', 'synonym_drop', 'synonym_list', 'recall_audit', 'recall_status', 'recall_watch', 'semantics_extract', 'semantics_pending',
           'ingest', 'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_archive', 'model_rollback', 'model_train_head', 'model_retrain', 'model_validate', 'model_student', 'predict', 'predict_many',
           'evaluation_put', 'evaluation_list', 'evaluation_drop',

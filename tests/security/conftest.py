@@ -27,6 +27,16 @@ with measured as (
     select tenant_id, min(model_id), min(model_state), 1000, 40, 1, 1, 1, 1, 1
     from hartonomous.atom_embedding where tenant_id = %s group by tenant_id
     returning tenant_id, model_id
+), sampled as (
+    insert into hartonomous.search_sample (tenant_id, model_id, query, k, filter, recall, us, share)
+    select e.tenant_id, e.model_id, e.embedding, 10, '{}', 0.9, 1, 1
+    from hartonomous.atom_embedding as e join measured using (tenant_id, model_id) limit 1
+), watched as (
+    insert into hartonomous.recall_state (tenant_id, model_id, watched_at)
+    select tenant_id, model_id, now() from measured
+), acted as (
+    insert into hartonomous.recall_action (tenant_id, model_id, action, reason)
+    select tenant_id, model_id, 'analyze', 'of a test' from measured
 )
 insert into hartonomous.embedding_curve
     (tenant_id, model_id, path, filter_class, k, candidates, recall, lower_bound, worst, far)

@@ -21,7 +21,7 @@ LIMIT = 400
 KINDS = "function|procedure|sequence|table|view|materialized view|type"
 DEFINITION = re.compile(rf"\bcreate (?:or replace )?(?:{KINDS}) (hartonomous(?:_private)?\.\w+)")
 # not a key such as hartonomous.document: nor a setting
-SETTINGS = "key_file|inference_threads|inference_memory|inference_device|atom_partitions"
+SETTINGS = "key_file|inference_threads|inference_memory|inference_device|atom_partitions|search_sample_share"
 REFERENCE = re.compile(rf"\bhartonomous(?:_private)?\.(?!(?:{SETTINGS})\b)\w+\b(?!:[^:])")
 MODULE = re.compile(r"\bhartonomous_server\.(\w+)")
 LITERAL = r"'(?:[^']|'')*'"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
 from hartonomous.records import SearchResult
-from hartonomous.records_search import Duplicate, EmbeddingIndex, KeyPhrase, RecallAudit, Suggestion, Synonyms
+from hartonomous.records_search import Duplicate, EmbeddingIndex, KeyPhrase, RecallAction, RecallAudit, RecallStatus, Suggestion, Synonyms
 from hartonomous.rooms.atoms import Json, jsonb
 from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
@@ -205,3 +205,9 @@ class Search(Caller):
 
     def recall_audit(self, model: str | None = None, sample: int | None = None) -> list[RecallAudit]:
         return self._rows(RecallAudit, "recall_audit", {}, model=model, sample=sample)
+
+    def recall_status(self) -> list[RecallStatus]:
+        return self._rows(RecallStatus, "recall_status", {})
+
+    def recall_watch(self) -> list[RecallAction]:
+        return self._rows(RecallAction, "recall_watch", {})
