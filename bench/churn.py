@@ -59,8 +59,8 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=75)
+    parser.add_argument("--rows", type=int, default=6_000)
+    parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--every", type=float, default=5)
     return parser.parse_args()
 
@@ -119,7 +119,7 @@ def replacing(dsn: str, ids: list[int], options: argparse.Namespace, began: floa
 
 
 def asking(dsn: str, options: argparse.Namespace, began: float, done: threading.Event) -> None:
-    """Users ask half for what is new, once it comes. A tenth is sampled, for a hundredth of ten times as many."""
+    """Users ask half for what is new, once it comes. A tenth is sampled, as if it were a hundredth of ten times as many."""
     seed = threading.get_ident() % 10**6
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set hartonomous.search_sample_share = 0.1")
@@ -135,6 +135,7 @@ def watching(dsn: str, options: argparse.Namespace, began: float, done: threadin
     with psycopg.connect(dsn, autocommit=True) as connection:
         while not done.wait(options.every):
             connection.execute("update hartonomous.embedding_statistics set took_ms = least(took_ms, 200)")
+            connection.execute("update hartonomous.search_sample set share = 0.01")
             found = connection.execute(
                 "select filter_class, action, reason, recall_before, recall_after from hartonomous.recall_watch()"
             )

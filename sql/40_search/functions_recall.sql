@@ -70,7 +70,7 @@ $$;
 comment on function hartonomous._recall_measure(int, bigint, text[], int, double precision) is
 'Asks sampled searches again, the newest first, until so many microseconds have passed: those of classes of filter, whose earlier answers no longer count, or (NULL) all that were not asked again yet.';
 
-create or replace function hartonomous._recall_window(tenant_id int, model_id bigint)
+create or replace function hartonomous._recall_window(tenant_id int, model_id bigint, most int)
 returns table (filter_class text, queries bigint, exact bigint, asked double precision, hits bigint, size bigint)
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -81,18 +81,20 @@ begin atomic
           from hartonomous.search_sample as s
           join hartonomous.embedding_statistics as m on m.tenant_id = s.tenant_id and m.model_id = s.model_id
           where s.tenant_id = _recall_window.tenant_id and s.model_id = _recall_window.model_id and s.replayed_at >= m.analyzed_at) as w
-    where w.place <= 100
+    where w.place <= _recall_window.most
     group by w.filter_class;
 end;
-comment on function hartonomous._recall_window(int, bigint) is
-'Of the last 100 sampled searches by class of filter that were asked again since the analysis: how many, how many of them are exact now, and of the others the asked recall, the hits and the true nearest.';
+comment on function hartonomous._recall_window(int, bigint, int) is
+'Of the last, so many, sampled searches by class of filter that were asked again since the analysis: how many, how many of them are exact now, and of the others the asked recall, the hits and the true nearest.';
 
 create or replace function hartonomous._recall_below(tenant_id int, model_id bigint) returns text[]
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select coalesce(array_agg(w.filter_class order by w.filter_class), '{}')
-    from hartonomous._recall_window(_recall_below.tenant_id, _recall_below.model_id) as w
+    -- few tell soon of a great loss, many of a small one
+    select coalesce(array_agg(distinct w.filter_class), '{}')
+    from (values (30), (100)) as size (most)
+    cross join lateral hartonomous._recall_window(_recall_below.tenant_id, _recall_below.model_id, size.most) as w
     where hartonomous._wilson_upper(w.hits, w.size) < w.asked;
 end;
 comment on function hartonomous._recall_below(int, bigint) is
@@ -103,9 +105,9 @@ language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 begin atomic
     select coalesce(jsonb_object_agg(w.filter_class, coalesce(w.hits::double precision / nullif(w.size, 0), 1)), '{}')
-    from hartonomous._recall_window(_recall_by_class.tenant_id, _recall_by_class.model_id) as w;
+    from hartonomous._recall_window(_recall_by_class.tenant_id, _recall_by_class.model_id, 30) as w;
 end;
-comment on function hartonomous._recall_by_class(int, bigint) is 'Recall of the sampled searches by class of filter, 1 where all are exact.';
+comment on function hartonomous._recall_by_class(int, bigint) is 'Recall of the last 30 sampled searches by class of filter, 1 where all are exact.';
 
 create or replace function hartonomous._recall_act(tenant_id int, model_id bigint, action text, reason text, classes text[]) returns void
 language plpgsql volatile parallel unsafe
@@ -138,6 +140,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     few     constant text := 'fewer were found than was asked';
+    early   constant text := few || ', and it is too early to measure anew';
     indexed constant boolean := hartonomous._embedding_index_usable(tenant_id, model_id);
     at      constant timestamptz := clock_timestamp();
     budget  double precision;
@@ -155,8 +158,8 @@ begin
     perform hartonomous._recall_measure(tenant_id, model_id, null, 100, least(budget, 5e6));
     -- what an analysis takes is a tenth of the time at most; one that had to wait is made up for
     select hartonomous._embedding_newer(tenant_id, model_id, m.analyzed_at), clock_timestamp() - m.analyzed_at >= m.took_ms / 100 * interval '1 second',
-           m.exact_classes <> '{}' and not exists (select from hartonomous.recall_action as a where a.tenant_id = m.tenant_id and a.model_id = m.model_id
-                                                   and a.action = 'analyze' and a.acted_at >= m.analyzed_at)
+           exists (select from hartonomous.recall_action as a where a.tenant_id = m.tenant_id and a.model_id = m.model_id
+                   and a.reason = early and a.acted_at >= m.analyzed_at)
     into newer, rested, waiting from hartonomous.embedding_statistics as m
     where m.tenant_id = _recall_watch.tenant_id and m.model_id = _recall_watch.model_id;
     below := hartonomous._recall_below(tenant_id, model_id);
@@ -166,7 +169,7 @@ begin
     elsif rested and (below <> '{}' or waiting) then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', few, array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
     else
-        rested := false;
+        rested := false;  -- from here on: whether it was measured anew
     end if;
     if rested and indexed and not exists (
           select from hartonomous.embedding_curve as c where c.tenant_id = _recall_watch.tenant_id and c.model_id = _recall_watch.model_id
@@ -176,7 +179,7 @@ begin
     end if;
     below := hartonomous._recall_below(tenant_id, model_id);
     if below <> '{}' then
-        perform hartonomous._recall_act(tenant_id, model_id, 'exact', few, below);
+        perform hartonomous._recall_act(tenant_id, model_id, 'exact', case when rested then few else early end, below);
     end if;
     delete from hartonomous.recall_action as a where a.recall_action_id in (
         select o.recall_action_id from hartonomous.recall_action as o
@@ -234,7 +237,7 @@ begin
            hartonomous._wilson_lower(w.hits, w.size)::real, w.filter_class = any (s.exact_classes),
            hartonomous._embedding_newer(tenant, s.model_id, s.analyzed_at)::real, s.analyzed_at
     from hartonomous.embedding_statistics as s join hartonomous.model as m on m.model_id = s.model_id
-    left join lateral hartonomous._recall_window(tenant, s.model_id) as w on true
+    left join lateral hartonomous._recall_window(tenant, s.model_id, 100) as w on true
     where s.tenant_id = tenant
     order by 1, 2;
 end

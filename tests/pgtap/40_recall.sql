@@ -93,7 +93,7 @@ update hartonomous.embedding_statistics set took_ms = 1e6;
 set local role adam;
 truncate acted;
 insert into acted select * from hartonomous.recall_watch();
-select results_eq($$select action, recall_after from acted where filter_class = 'none'$$, $$values ('exact', 1::real)$$, 'all is compared instead');
+select results_eq($$select action, reason, recall_after from acted where filter_class = 'none'$$, $$values ('exact', 'fewer were found than was asked, and it is too early to measure anew', 1::real)$$, 'all is compared instead');
 set local role ann;
 select ok(exact and recall is null and asked is null, 'as the tenant is told') from hartonomous.recall_status() where filter_class = 'none';
 select set_eq(format('select verdict from hartonomous.search_vector(%L, 10, ''outside'', recall => 0.9)', v), array['exact']) from asked where i = 1;
