@@ -92,7 +92,7 @@ comment on function hartonomous._graph_near(int, bigint[]) is
 create or replace function hartonomous.related(
     artifact_id bigint, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
 returns setof hartonomous.search_result
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
