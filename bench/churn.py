@@ -119,7 +119,7 @@ def replacing(dsn: str, ids: list[int], options: argparse.Namespace, began: floa
 
 
 def asking(dsn: str, options: argparse.Namespace, began: float, done: threading.Event) -> None:
-    """Users ask half for what is new, once it comes. A tenth is sampled, as if it were a hundredth of ten times as many."""
+    """Users ask half for what is new, once it comes. A tenth is sampled, as a hundredth of ten times as many."""
     seed = threading.get_ident() % 10**6
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set hartonomous.search_sample_share = 0.1")

@@ -27,13 +27,15 @@ language plpgsql stable parallel restricted  -- stable: both searches see the sa
 set search_path = pg_catalog, pg_temp as $$
 declare
     given constant record := hartonomous._nearest(tenant_id, model_id, query, k, filter, recall);
-    truth record;
+    truth double precision[] := given.distances;
 begin
     filter_class := hartonomous._filter_class(filter, (hartonomous._filter_share(tenant_id, model_id, filter)).share);
     exact := given.exact;
-    truth := case when exact then given else hartonomous._nearest(tenant_id, model_id, query, k, filter, 1) end;
-    size := coalesce(cardinality(truth.ids), 0);
-    hits := (select count(*) from unnest(given.distances) as g (distance) where g.distance <= truth.distances[size]);
+    if not exact then
+        truth := (hartonomous._nearest(tenant_id, model_id, query, k, filter, 1)).distances;
+    end if;
+    size := coalesce(cardinality(truth), 0);
+    hits := (select count(*) from unnest(given.distances) as g (distance) where g.distance <= truth[size]);
 end
 $$;
 comment on function hartonomous._recall_replay(int, bigint, @extschema:vector@.vector, int, jsonb, real) is

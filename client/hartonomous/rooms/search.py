@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from hartonomous.calls import Caller
 from hartonomous.records import SearchResult
-from hartonomous.records_search import Duplicate, EmbeddingIndex, KeyPhrase, RecallAction, RecallAudit, RecallStatus, Suggestion, Synonyms
+from hartonomous.records_search import (
+    Duplicate,
+    EmbeddingIndex,
+    KeyPhrase,
+    RecallAction,
+    RecallAudit,
+    RecallStatus,
+    Suggestion,
+    Synonyms,
+)
 from hartonomous.rooms.atoms import Json, jsonb
 from hartonomous.vectors import MatrixLike, VectorLike, Vectors, as_vector, decode_point
 
