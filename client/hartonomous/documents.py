@@ -36,13 +36,15 @@ DOCUMENT_FORMATS = {
 }  # fmt: skip
 FORMATS = ("auto", "html", "markdown", "text", "binary")
 CALLERS = (ConnectionFailed, ExtensionMissing, VersionMismatch, NoTenant, NotAuthenticated, NotPermitted, RateLimited)
+Known = dict[str, dict[int, Json]]  # metadata by source uri and artifact id
+
 GROUP = 50  # files between two looks at what the server had
 LARGE = 16 << 20  # bytes above which a file is sent in parts
 BEGINNING = 64 << 10  # bytes of such a file that tell whether it is text
 SEARCHED_BYTES = 64 << 10  # above which the server searches no text as one
 
 _CURRENT = """
-select s.source_uri, s.artifact_id
+select s.source_uri, s.artifact_id, s.metadata
 from hartonomous.artifact_source as s join hartonomous.artifact as a using (artifact_id)
 where s.tenant_id = hartonomous.current_tenant() and s.source_uri = any(%(uris)s)
   and s.position is null and a.deleted_at is null
@@ -105,7 +107,8 @@ def ingest(
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
     stored does not stop the others, and the ingestion log says why; what would stop each of them, such as a connection
     that is lost or a right that is missing, is raised. modality: of files that are not documents; auto goes by their
-    suffixes, and what cannot be decoded is stored as text, or else as binary. progress counts bytes.
+    suffixes, and what cannot be decoded is stored as text, or else as binary. metadata: None leaves those that a file
+    has, {} empties them; others make it a changed one. progress counts bytes.
     """
     result = Ingest()
     files = [file for file in find(paths, format, uri_prefix, exclude) if not _misnamed(client, file, result)]
@@ -117,10 +120,11 @@ def ingest(
         stored = []
         for file in group:
             stored += _ingest_one(
-                client, file, modality, metadata, before[file.source_uri], result, _shifted(progress, done, total)
+                client, file, modality, metadata, result, _shifted(progress, done, total)
             )
             done += sizes[file.source_uri]
             progress(done, total)
+        _count(stored, before, _known(client, group) if metadata is not None else before, result)
         _look_back(client, [one for one in stored if one.modality], result)
         uris = [file.source_uri for file in group]
         result.passages += client.query(_PASSAGES, {"uris": uris}).fetchall()[0][0]
@@ -193,12 +197,23 @@ def _groups(files: list[File]) -> Iterator[list[File]]:
         yield group
 
 
-def _known(client: Client, group: list[File]) -> dict[str, set[int]]:
-    """The artifacts that the server has of each file."""
-    known: dict[str, set[int]] = {file.source_uri: set() for file in group}
-    for uri, artifact_id in client.query(_CURRENT, {"uris": list(known)}):
-        known[uri].add(artifact_id)
+def _known(client: Client, group: list[File]) -> Known:
+    """The artifacts that the server has of each file, with their metadata."""
+    known: Known = {file.source_uri: {} for file in group}
+    for uri, artifact_id, metadata in client.query(_CURRENT, {"uris": list(known)}):
+        known[uri][artifact_id] = metadata
     return known
+
+
+def _count(stored: list[Stored], before: Known, after: Known, result: Ingest) -> None:
+    for one in stored:
+        was = before[one.source_uri]
+        if one.artifact_id in was and was[one.artifact_id] == after[one.source_uri].get(one.artifact_id):
+            result.unchanged += 1
+        elif was:
+            result.changed += 1
+        else:
+            result.new += 1
 
 
 def _ingest_one(
@@ -206,7 +221,6 @@ def _ingest_one(
     file: File,
     modality: str,
     metadata: Json | None,
-    before: set[int],
     result: Ingest,
     progress: Progress,
 ) -> list[Stored]:
@@ -218,12 +232,6 @@ def _ingest_one(
     except (Error, OSError) as error:
         _failed(client, file.source_uri, error, started, result)
         return []
-    if stored.artifact_id in before:
-        result.unchanged += 1
-    elif before:
-        result.changed += 1
-    else:
-        result.new += 1
     return [stored]
 
 

@@ -45,7 +45,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest_many(bytea[], text, text[], jsonb[], text, text[]) is
-'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded, searched and extracted from. Without one it is, of text and code in UTF-8 of at most 65,536 bytes, the content itself; larger ones are neither embedded, searched nor extracted: ingest_document splits them. A text in which nothing can be seen, such as an empty one, counts as none; content that was stored as text or code without one gets it only from who gives one. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality, lengths that differ or an array of several dimensions, ZH016 metadata that fail their schema.';
+'Stores contents of one modality as atoms and artifacts and returns their artifact ids in order; the same bytes for the same tenant give the same id, and what they were stored as stays: their modality, subtype and what was decoded. All or nothing. canonical_texts: what is embedded, searched and extracted from. Without one it is, of text and code in UTF-8 of at most 65,536 bytes, the content itself; larger ones are neither embedded, searched nor extracted: ingest_document splits them. A text in which nothing can be seen, such as an empty one, counts as none; content that was stored as text or code without one gets it only from who gives one. metadata: of the place where a content was found; NULL leaves those that it has there, ''{}'' empties them; a schema takes NULL for an empty object. Errors: ZH001 no tenant, 22004 NULL content, 22023 unknown modality, lengths that differ or an array of several dimensions, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._ingest_many(
     tenant_id int, modality smallint, subtype text, contents bytea[], source_uris text[], metadata jsonb[], canonical_texts text[])
@@ -61,7 +61,7 @@ comment on function hartonomous._ingest_many(int, smallint, text, bytea[], text[
 
 create or replace function hartonomous.ingest(
     content bytea, modality text default 'binary', subtype text default null, source_uri text default null,
-    canonical_text text default null, metadata jsonb default '{}') returns bigint
+    canonical_text text default null, metadata jsonb default null) returns bigint
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- any other plan holds a copy of the bytes
@@ -79,7 +79,7 @@ begin
 end
 $$;
 comment on function hartonomous.ingest(bytea, text, text, text, text, jsonb) is
-'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. canonical_text: what is embedded, searched and extracted from; without one it is that of small texts, an empty one: none; see ingest_many, errors too. A statement sees what was there when it began: content(ingest(...)) in one gives ZH010, the next statement finds the artifact.';
+'Stores content and returns its artifact id; the same bytes for the same tenant give the same id and stay of the modality that they came under first, decoded or not. canonical_text: what is embedded, searched and extracted from; without one it is that of small texts, an empty one: none; see ingest_many, metadata and errors too. A statement sees what was there when it began: content(ingest(...)) in one gives ZH010, the next statement finds the artifact.';
 
 create or replace function hartonomous._ingest(
     tenant_id int, modality smallint, subtype text, content bytea, source_uri text, metadata jsonb, canonical_text text) returns bigint
@@ -93,7 +93,7 @@ comment on function hartonomous._ingest(int, smallint, text, bytea, text, jsonb,
 'ingest for a tenant, arguments checked. Content does not come in an array: that is copied three times more.';
 
 create or replace function hartonomous.ingest_text(
-    content text, source_uri text default null, metadata jsonb default '{}', modality text default 'text') returns bigint
+    content text, source_uri text default null, metadata jsonb default null, modality text default 'text') returns bigint
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -115,7 +115,7 @@ comment on function hartonomous._document_lock(int, text[]) is
 'Waits for whoever else ingests a version of the documents, deletes or restores one.';
 
 create or replace function hartonomous.ingest_document(
-    source_uri text, content text, format text default 'text', metadata jsonb default '{}') returns bigint
+    source_uri text, content text, format text default 'text', metadata jsonb default null) returns bigint
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -132,11 +132,11 @@ begin
     perform hartonomous._metadata_check(tenant, hartonomous._modality('text'::text), array[metadata]);
     -- versions of one document follow each other
     perform hartonomous._document_lock(tenant, array[source_uri]);
-    return hartonomous._ingest_document(tenant, source_uri, content, format, coalesce(metadata, '{}'));
+    return hartonomous._ingest_document(tenant, source_uri, content, format, metadata);
 end
 $$;
 comment on function hartonomous.ingest_document(text, text, text, jsonb) is
-'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. Errors: 22023 no uri, NULL content, NULL or unknown format, ZH012 malformed, ZH016 metadata, as given, that fail the schema of text.';
+'Splits a document (format text, markdown or html) into passages of about 200 tokens and stores the document and each passage as artifacts; returns the document''s artifact id. An earlier version of the same uri is replaced: unchanged passages keep their artifacts, gone ones retire. The same content again changes nothing. metadata NULL: those of the earlier version stay; ''{}'' empties them. Errors: 22023 no uri, NULL content, NULL or unknown format, ZH012 malformed, ZH016 metadata, as given, that fail the schema of text.';
 
 create or replace function hartonomous._ingest_document(tenant_id int, source_uri text, content text, format text, metadata jsonb)
 returns bigint
@@ -260,17 +260,24 @@ begin
            _source_put.tenant_id, i.artifact_id, i.source_uri, _source_put.document_uri, i.position, coalesce(i.metadata, '{}')
     from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata, _source_put.positions)
          with ordinality as i (artifact_id, source_uri, metadata, position, ord)
-    order by i.artifact_id, i.source_uri, i.ord
+    order by i.artifact_id, i.source_uri, i.metadata is null, i.ord
     on conflict (tenant_id, artifact_id, source_uri) do update
-    set metadata = excluded.metadata, document_uri = excluded.document_uri, position = excluded.position
+    set metadata = case when (s.artifact_id, s.source_uri) in (
+                                 select i.artifact_id, i.source_uri from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata)
+                                     as i (artifact_id, source_uri, metadata) where i.metadata is not null)
+                        then excluded.metadata else s.metadata end,
+        document_uri = excluded.document_uri, position = excluded.position
     where (s.document_uri is null or excluded.document_uri is not null)  -- a document's occurrence stays the document's
-      and (s.metadata, s.document_uri, s.position) is distinct from (excluded.metadata, excluded.document_uri, excluded.position);
+      and ((s.document_uri, s.position) is distinct from (excluded.document_uri, excluded.position)
+           or s.metadata <> excluded.metadata and (s.artifact_id, s.source_uri) in (
+                  select i.artifact_id, i.source_uri from unnest(_source_put.artifact_ids, _source_put.source_uris, _source_put.metadata)
+                      as i (artifact_id, source_uri, metadata) where i.metadata is not null));
     get diagnostics changed = row_count;
     return changed;
 end
 $$;
 comment on function hartonomous._source_put(int, text, bigint[], text[], jsonb[], int[]) is
-'Records where artifacts were found; the same occurrence again changes nothing. Returns the occurrences added or changed.';
+'Records where artifacts were found; the same occurrence again changes nothing, and metadata that are NULL leave those that it has. Returns the occurrences added or changed.';
 
 create or replace function hartonomous._document_retire(
     tenant_id int, document_uri text, artifact_ids bigint[], source_uris text[]) returns bigint

@@ -1,4 +1,4 @@
-create or replace function hartonomous.ingest_begin(modality text, source_uri text default null, metadata jsonb default '{}') returns bigint
+create or replace function hartonomous.ingest_begin(modality text, source_uri text default null, metadata jsonb default null) returns bigint
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -14,18 +14,18 @@ begin
         perform pg_advisory_xact_lock(hartonomous._lock_key(format('upload %s %s', tenant, ingest_begin.source_uri)));
         select u.upload_id into found_id from hartonomous.upload as u
         where u.tenant_id = tenant and u.source_uri = ingest_begin.source_uri and u.modality = code
-          and u.metadata = coalesce(ingest_begin.metadata, '{}') and u.artifact_id is null;
+          and u.metadata is not distinct from ingest_begin.metadata and u.artifact_id is null;
     end if;
     if found_id is null then
         insert into hartonomous.upload (tenant_id, modality, source_uri, metadata)
-        values (tenant, code, ingest_begin.source_uri, coalesce(ingest_begin.metadata, '{}'))
+        values (tenant, code, ingest_begin.source_uri, ingest_begin.metadata)
         returning upload_id into found_id;
     end if;
     return found_id;
 end
 $$;
 comment on function hartonomous.ingest_begin(text, text, jsonb) is
-'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. An upload is given no canonical_text: that of small texts and code is their content, see ingest_many; others are neither embedded, searched nor extracted. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
+'Begins an upload in parts and returns its id; an unfinished one of the same source uri, modality and metadata is continued. Then ingest_part and ingest_commit. metadata NULL: those of the occurrence stay, see ingest_many. An upload is given no canonical_text: that of small texts and code is their content, see ingest_many; others are neither embedded, searched nor extracted. Errors: 22023 unknown modality, malformed uri or metadata, ZH016 metadata that fail their schema.';
 
 create or replace function hartonomous._upload(tenant_id int, upload_id bigint, finishing boolean default false) returns hartonomous.upload
 language plpgsql volatile parallel unsafe

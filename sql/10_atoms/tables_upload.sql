@@ -3,7 +3,7 @@ create table hartonomous.upload (
     tenant_id   int not null references hartonomous.tenant,
     modality    smallint not null references hartonomous.modality,
     source_uri  text,
-    metadata    jsonb not null,
+    metadata    jsonb,
     artifact_id bigint,
     created_at  timestamptz not null default now(),
     finished_at timestamptz

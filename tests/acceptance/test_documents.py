@@ -114,6 +114,28 @@ def test_a_changed_page_replaces_only_what_changed(dsn, connection, pages):
     assert embed(dsn) == len(back) - len(kept)
 
 
+def test_metadata_that_are_not_given_stay(dsn, connection, tmp_path):
+    (tmp_path / "guide.md").write_text("# Guide\n\nTo be read.\n")
+    (tmp_path / "data.bin").write_bytes(b"\x00\x01")
+
+    def counted(*options):
+        (row,) = cli.lines(dsn, "ingest", tmp_path, "--uri-prefix", "noted/", *options)
+        return row["new"], row["changed"], row["unchanged"]
+
+    def authors():
+        found = connection.execute(
+            "select s.metadata ->> 'author' from hartonomous.artifact_source as s where s.source_uri like 'noted/%%'"
+        ).fetchall()
+        assert len(found) == 3  # with the passage
+        return {author for (author,) in found}
+
+    assert counted("--metadata", '{"author": "Ann"}') == (2, 0, 0) and authors() == {"Ann"}
+    assert counted() == (0, 0, 2) and authors() == {"Ann"}
+    assert counted("--metadata", '{"author": "Ann"}') == (0, 0, 2)
+    assert counted("--metadata", '{"author": "Bob"}') == (0, 2, 0) and authors() == {"Bob"}
+    assert counted("--metadata", "{}") == (0, 2, 0) and authors() == {None}
+
+
 def edited(page):
     """The page with one paragraph changed, one deleted and one added."""
     paragraphs = list(re.finditer(r"<p>.{200,}?</p>", page, re.DOTALL))

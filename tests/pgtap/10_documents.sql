@@ -1,7 +1,7 @@
 -- Room 10: documents, their passages and their versions.
 begin;
 \ir setup.psql
-select plan(23);
+select plan(32);
 set local role ann;
 
 create function pg_temp.passages(uri text) returns table (artifact_id bigint, body text) language sql as $$
@@ -38,6 +38,34 @@ select set_eq(format($$select to_id from hartonomous.graph_edge where relation =
               'a version is derived from the one before');
 select is(hartonomous.ingest_document('m.md', E'# Tea\n\nPour water.\n\n## Milk\n\nLast.\n', 'markdown', '{"shelf": 3}') <> :second, true,
           'an earlier text again is a version again');
+
+-- metadata that are not given stay, given ones replace them
+create function pg_temp.noted(uri text) returns setof jsonb language sql as $$
+    select distinct s.metadata - array['heading_path', 'anchor'] from hartonomous.artifact_source as s
+    where coalesce(s.document_uri, s.source_uri) = uri$$;
+select hartonomous.ingest_document('k.md', E'# Tea\n\nPour.\n', 'markdown', '{"author": "Ann"}') as kept \gset
+select is(hartonomous.ingest_document('k.md', E'# Tea\n\nPour.\n', 'markdown'), :kept::bigint);
+select results_eq($$select pg_temp.noted('k.md')$$, $$values ('{"title": "Tea", "author": "Ann"}'::jsonb)$$, 'they stay when the same comes again');
+select hartonomous.ingest_document('k.md', E'# Coffee\n\nPour.\n', 'markdown') \g /dev/null
+select results_eq($$select pg_temp.noted('k.md')$$, $$values ('{"title": "Coffee", "author": "Ann"}'::jsonb)$$, 'and with a new version, whose title is its own');
+select hartonomous.ingest_document('k.md', E'# Coffee\n\nPour.\n', 'markdown', '{"title": "Cups"}') \g /dev/null
+select hartonomous.ingest_document('k.md', E'# Cocoa\n\nPour.\n', 'markdown', null) \g /dev/null
+select results_eq($$select pg_temp.noted('k.md')$$, $$values ('{"title": "Cups"}'::jsonb)$$, 'a title that was given stays too');
+select hartonomous.ingest_document('k.md', E'# Cocoa\n\nPour.\n', 'markdown', '{}') \g /dev/null
+select results_eq($$select pg_temp.noted('k.md')$$, $$values ('{"title": "Cocoa"}'::jsonb)$$, 'an empty object empties them');
+select hartonomous.ingest('Alone.', 'text', source_uri => 'k', metadata => '{"n": 1}'),
+       hartonomous.ingest_many(array['Alone.', 'Both.']::bytea[], 'text', array['k', 'k2']) \g /dev/null
+select hartonomous.ingest_many(array['Alone.', 'Both.']::bytea[], 'text', array['k', 'k2'], array[null, '{"n": 2}']::jsonb[]) \g /dev/null
+select results_eq($$select * from pg_temp.noted('k') union all select * from pg_temp.noted('k2')$$, $$values ('{"n": 1}'::jsonb), ('{"n": 2}')$$,
+                  'of contents too, each by itself');
+select hartonomous.ingest_document('k', 'Alone.') \g /dev/null
+select results_eq($$select pg_temp.noted('k') ->> 'n'$$, $$values ('1')$$, 'content that becomes a document has them still');
+select hartonomous.ingest('Both.', 'text', source_uri => 'k2', metadata => '{}') \g /dev/null
+select results_eq($$select pg_temp.noted('k2')$$, $$values ('{}'::jsonb)$$);
+select hartonomous.ingest_text('Both.', 'k2', '{"n": 3}'), hartonomous.ingest_text('Both.', 'k2'),
+       hartonomous.ingest_begin('text', 'k2') as up \gset
+select hartonomous.ingest_part(:up, 0, 'Both.'), hartonomous.ingest_commit(:up) \g /dev/null
+select results_eq($$select pg_temp.noted('k2')$$, $$values ('{"n": 3}'::jsonb)$$, 'of texts and uploads too');
 
 -- a passage of two documents
 select hartonomous.ingest_document('a.txt', E'Shared words.\n', 'text'), hartonomous.ingest_document('b.txt', E'Shared words.\n', 'text') \g /dev/null

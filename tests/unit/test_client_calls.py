@@ -10,7 +10,7 @@ import hartonomous
 import pytest
 from hartonomous.calls import statement
 from hartonomous.client import Client, check_version
-from hartonomous.errors import ExtensionMissing, VersionMismatch
+from hartonomous.errors import ExtensionMissing, InvalidParameter, VersionMismatch
 from hartonomous.records import row_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +53,15 @@ def test_optional_arguments_that_are_none_are_left_out():
     assert text == "select * from hartonomous.search(query => %(query)s, k => %(k)s)"
     assert arguments == {"query": None, "k": 3}
     assert statement("version", {}, {}) == ("select * from hartonomous.version()", {})
+
+
+@pytest.mark.parametrize(
+    "call", [lambda on: on.ingest("\\x4142"), lambda on: on.ingest_many([b"A", "B"], "text"),
+             lambda on: on.ingest_part(1, 0, "A")]
+)  # fmt: skip
+def test_text_is_not_taken_for_bytes(call):
+    with pytest.raises(InvalidParameter, match="content is a str, expected bytes\nHINT: .*ingest_text"):
+        call(Client(None, ""))  # before anything is sent
 
 
 def test_rows_pass_over_unknown_columns():

@@ -176,7 +176,7 @@ def tried(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("a")
     client, result = Refusing(error), documents.Ingest()
-    documents._ingest_one(client, documents.File(path, "a", "text"), "auto", None, set(), result, silent)
+    documents._ingest_one(client, documents.File(path, "a", "text"), "auto", None, result, silent)
     assert client.logged == result.failed
     return result.failed
 

@@ -56,7 +56,7 @@ def ingested(tmp_path, server, modality, name="a.png", data=b"text"):
     path.write_bytes(data)
     result = documents.Ingest()
     file = documents.File(path, "a", "binary")
-    return documents._ingest_one(server, file, modality, None, set(), result, silent), result
+    return documents._ingest_one(server, file, modality, None, result, silent), result
 
 
 def test_what_cannot_be_decoded_is_stored_plainly(tmp_path):

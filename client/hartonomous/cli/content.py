@@ -55,7 +55,9 @@ class JsonObject(click.ParamType):
     help="Modality of files that are not documents; auto: by suffix.",
 )
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out matching files; may be repeated.")
-@click.option("--metadata", type=JsonObject(), help="JSON object to keep with every file.")
+@click.option(
+    "--metadata", type=JsonObject(), help="JSON object to keep with every file; without it they keep theirs."
+)
 @json_option
 def ingest(
     paths: tuple[Path, ...],

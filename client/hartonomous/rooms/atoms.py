@@ -7,6 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from hartonomous.calls import Caller
+from hartonomous.errors import InvalidParameter
 from hartonomous.records import Occurrence, Place, Range
 from hartonomous.records_atoms import (
     AtomFault,
@@ -25,6 +26,13 @@ def jsonb(value: Json | None) -> Jsonb | None:
     return None if value is None else Jsonb(value)
 
 
+def octets(content: bytes) -> bytes:
+    """Content as it is; a str would be sent as text, of which the server takes \\x and other escapes for bytes."""
+    if isinstance(content, str):
+        raise InvalidParameter("content is a str, expected bytes", hint="give it to ingest_text, or give text.encode()")
+    return content
+
+
 class Atoms(Caller):
     def ingest(
         self,
@@ -37,7 +45,7 @@ class Atoms(Caller):
     ) -> int:
         return self._value(
             "ingest",
-            {"content": content},
+            {"content": octets(content)},
             modality=modality,
             subtype=subtype,
             source_uri=source_uri,
@@ -63,7 +71,7 @@ class Atoms(Caller):
     ) -> list[int]:
         return self._value(
             "ingest_many",
-            {"contents": list(contents), "modality": modality},
+            {"contents": list(map(octets, contents)), "modality": modality},
             source_uris=None if source_uris is None else list(source_uris),
             metadata=None if metadata is None else [jsonb(item) for item in metadata],
             subtype=subtype,
@@ -81,7 +89,7 @@ class Atoms(Caller):
         return self._value("ingest_begin", {"modality": modality}, source_uri=source_uri, metadata=jsonb(metadata))
 
     def ingest_part(self, upload_id: int, start: int, data: bytes) -> None:
-        self._run("ingest_part", {"upload_id": upload_id, "start": start, "data": data})
+        self._run("ingest_part", {"upload_id": upload_id, "start": start, "data": octets(data)})
 
     def ingest_missing(self, upload_id: int, size: int | None = None) -> list[Range]:
         return self._rows(Range, "ingest_missing", {"upload_id": upload_id}, size=size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from hartonomous_server import errors
 from hartonomous_server.atoms.document_pack import pack
@@ -37,11 +38,19 @@ def split(content: str, format: str, target_tokens: int = 200) -> Document:
     if target_tokens < MIN_TARGET:
         raise errors.InvalidParameter(f"target_tokens is {target_tokens}, expected at least {MIN_TARGET}")
     _check(content)
-    # The parsers' libraries are loaded in backends that need them only.
-    parser = import_module(f"hartonomous_server.atoms.document_{format}")
-    title, sections = parser.parse(content, target_tokens)
+    title, sections = _parse(content, format, target_tokens)
     packed = pack(sections, target_tokens)
     return Document(title, [Passage(text, path, anchor, i) for i, (path, anchor, text) in enumerate(packed)])
+
+
+def title(content: str, format: str) -> str:
+    """The title that `split` finds."""
+    return _parse(content, format, 200)[0]
+
+
+def _parse(content: str, format: str, target_tokens: int) -> Any:
+    # The parsers' libraries are loaded in backends that need them only.
+    return import_module(f"hartonomous_server.atoms.document_{format}").parse(content, target_tokens)
 
 
 def _check(content: str) -> None:

@@ -30,17 +30,17 @@ class Stored:
 def ingest_many(db: Any, tenant: int, modality: int, subtype: str | None, contents: Sequence[bytes],
                 source_uris: Sequence[str | None] | None, metadata: Sequence[str | None] | None,
                 canonical_texts: Sequence[str | None] | None) -> list[int]:
-    """Artifact ids of contents, in order. metadata: JSON texts."""
+    """Artifact ids of contents, in order. metadata: JSON texts; None leaves what an occurrence has."""
     if not contents:
         return []
     given = canonical_texts or [None] * len(contents)
     texts = [_text(modality, item) if text is None else text for text, item in zip(given, contents, strict=True)]
     stored = _store(db, tenant, modality, subtype, contents, texts, [text is not None for text in given])
-    _found(db, tenant, stored, source_uris or [None] * len(contents), metadata or ["{}"] * len(contents))
+    _found(db, tenant, stored, source_uris or [None] * len(contents), metadata or [None] * len(contents))
     return stored.artifact_ids
 
 
-def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str | None, metadata: str,
+def ingest_tree(db: Any, tenant: int, modality: int, root: tree.Node, uri: str | None, metadata: str | None,
                 fetch: content.Fetch) -> int:
     """Artifact id of a content of which the tree is known and fetch reads pieces."""
     xyzm = identity.Space(tenant, modality).places(root.digest, root.feature)
@@ -70,8 +70,11 @@ def _found(db: Any, tenant: int, stored: Stored, source_uris: Sequence[str | Non
         _log(db, tenant, uris[0] if len(uris) == 1 else None, stored, changed)
 
 
-def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str) -> int:
-    """Artifact id of a document, its passages stored beside it and its earlier version replaced."""
+def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, metadata: str | None) -> int:
+    """Artifact id of a document, its passages stored beside it and its earlier version replaced.
+
+    metadata: JSON; None leaves those of the earlier version.
+    """
     sql = "select artifact_id from hartonomous._document_current($1, $2)"
     previous = query(db, sql, ("int", tenant), ("text", uri))
     split = interruptible(db, lambda: document.split(text, format))
@@ -83,9 +86,8 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
 
     ids = [page_id, *passages.artifact_ids]
     uris = [uri, *(_anchored(uri, passage.anchor) for passage in split.passages)]
-    given = json.loads(metadata)
-    if reserved := sorted({"heading_path", "anchor"} & given.keys()):
-        raise errors.InvalidParameter(f'metadata key "{reserved[0]}" is the splitter\'s', hint="choose another name")
+    before = [row["artifact_id"] for row in previous]
+    given = _kept(db, tenant, uri, before, page_id, split.title) if metadata is None else _given(metadata)
     page_note = {"title": split.title, **given}
     notes = [page_note, *({**page_note, "heading_path": list(passage.heading_path), "anchor": passage.anchor}
                           for passage in split.passages)]
@@ -93,11 +95,40 @@ def ingest_document(db: Any, tenant: int, uri: str, text: str, format: str, meta
                            [None, *(passage.position for passage in split.passages)])
     retired = query(db, "select hartonomous._document_retire($1, $2, $3, $4) as n",
                     ("int", tenant), ("text", uri), ("bigint[]", ids), ("text[]", uris))[0]["n"]
-    _edges(db, tenant, page_id, passages.artifact_ids, [row["artifact_id"] for row in previous])
+    _edges(db, tenant, page_id, passages.artifact_ids, before)
     if page.created or passages.created or changed or retired:
         atoms = content.Count(page.atoms.created + passages.atoms.created, page.atoms.shared + passages.atoms.shared)
         _log(db, tenant, uri, Stored(ids, [], page.created + passages.created, atoms), changed, retired)
     return page_id
+
+
+def _kept(db: Any, tenant: int, uri: str, before: Sequence[int], page_id: int, title: str) -> Any:
+    """What was given as metadata of a document before; a title only when it is not the one that the splitter found."""
+    rows = query(
+        db,
+        "select s.metadata, a.artifact_id, a.subtype, a.h_xy, a.h_yz, a.h_zm, a.content_hash"
+        " from hartonomous.artifact_source as s join hartonomous.artifact as a using (tenant_id, artifact_id)"
+        " where s.tenant_id = $1 and s.artifact_id = any ($2) and s.source_uri = $3"
+        " order by s.artifact_id = $4 desc limit 1",
+        ("int", tenant), ("bigint[]", [*before, page_id]), ("text", uri), ("bigint", page_id),
+    )  # fmt: skip
+    if not rows:
+        return {}
+    row = rows[0]
+    kept = json.loads(row["metadata"])
+    if row["artifact_id"] != page_id and kept.get("title"):
+        whole = content.read(db, row["h_xy"], row["h_yz"], row["h_zm"], row["content_hash"])
+        title = document.title(bytes(whole).decode(), row["subtype"] or "text")
+    if kept.get("title") == title:
+        del kept["title"]
+    return kept
+
+
+def _given(metadata: str) -> Any:
+    given = json.loads(metadata)
+    if reserved := sorted({"heading_path", "anchor"} & given.keys()):
+        raise errors.InvalidParameter(f'metadata key "{reserved[0]}" is the splitter\'s', hint="choose another name")
+    return given
 
 
 def _anchored(uri: str, anchor: str | None) -> str:

@@ -12,7 +12,7 @@ from hartonomous_server.atoms import content, ingest, tree
 from hartonomous_server.db import query
 
 
-def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, metadata: str,
+def commit(db: Any, tenant: int, modality: int, upload: int, uri: str | None, metadata: str | None,
            sha256: bytes | None) -> int:
     """Artifact id of the content that the parts of an upload make, which follow each other."""
     root = _tree(db, modality, upload)
