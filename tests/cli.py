@@ -14,8 +14,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
     "PYTHONPYCACHEPREFIX": "/tmp/hartonomous-pycache"
 }
 
-# verbs that print one line, which says that it is done
+# verbs that print one line, which says that it is done, or bytes
 SILENT = {
+    ("get",),
     ("artifacts", "delete"), ("artifacts", "restore"), ("artifacts", "purge"),
     ("models", "deploy"), ("models", "drop"), ("models", "archive"), ("models", "rollback"),
     ("tenants", "add-role"), ("tenants", "remove-role"), ("keys", "revoke"),

@@ -55,7 +55,7 @@ def _add_verbs() -> None:
         artifacts.artifacts, models.models, tenants.tenants, keys.keys, limits.limits, policies.policies, audit.audit,
         secrets.secrets,
     )  # fmt: skip
-    for verb in (*content.VERBS, *generation.VERBS, *groups, *ops.VERBS):
+    for verb in (*content.VERBS, *artifacts.VERBS, *generation.VERBS, *groups, *ops.VERBS):
         cli.add_command(verb)
 
 

@@ -2,22 +2,95 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from hartonomous.cli.output import COUNT, ID, client, echo_json, echo_table, json_option, number, wants_json
+from hartonomous import files, stored
+from hartonomous.cli.output import (
+    COUNT,
+    ID,
+    client,
+    echo_json,
+    echo_table,
+    json_option,
+    number,
+    printable,
+    progress,
+    wants_json,
+)
 from hartonomous.errors import InvalidParameter
 
 
 @click.group()
 def artifacts() -> None:
-    """Delete artifacts, list the deleted ones, bring them back or remove them for good.
+    """List artifacts, delete them, list the deleted ones, bring them back or remove them for good.
 
     \b
     Example:
+      hartonomous artifacts list --uri-prefix handbook/
       hartonomous artifacts delete 4711
       hartonomous artifacts deleted
       hartonomous artifacts restore 4711
     """
+
+
+@click.command()
+@click.argument("name", metavar="ID_OR_URI")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: standard output.")
+def get(name: str, output: Path | None) -> None:
+    """Read a stored file back, by artifact id or source uri.
+
+    A number is an id. The bytes are checked against their SHA-256; FILE takes its name when they are all there, and on
+    standard output exit code 1 tells that they are not what was stored. A uri with several live artifacts is refused.
+
+    \b
+    Example:
+      hartonomous get 4711 -o photo.jpg
+      hartonomous get handbook/travel.md | less
+    """
+    if output:
+        files.check_folder(output)
+    connection = client()
+    file = stored.find(connection, name)
+    if output is None:
+        stream = click.get_binary_stream("stdout")
+        for data in stored.read(connection, file):
+            stream.write(data)
+        stream.flush()
+        return
+    with progress("get", "MB", 1e6) as report, files.replacing(output) as unfinished:
+        for data in stored.read(connection, file, report):
+            unfinished.write(data)
+    click.echo(f"{number(file.bytes)} bytes of artifact {file.artifact_id} in {printable(str(output))}")
+
+
+@artifacts.command("list")
+@click.option("--uri-prefix", help="Only those found under source uris that begin so.")
+@click.option("-k", default=100, show_default=True, type=COUNT, help="How many at most.")
+@json_option
+def list_(uri_prefix: str | None, k: int) -> None:
+    """List live artifacts, the last stored first.
+
+    Passages of documents are not among them. An artifact that was found under several source uris has a line for each.
+
+    \b
+    Example:
+      hartonomous artifacts list --uri-prefix handbook/ -k 10
+    """
+    found = stored.listed(client(), uri_prefix, k)
+    if wants_json():
+        for one in found:
+            echo_json({key: value for key, value in vars(one).items() if key != "content_hash"})
+        return
+    if not found:
+        click.echo("nothing stored; hartonomous ingest brings content in")
+        return
+    rows = (
+        (one.artifact_id, f"{one.stored_at:%Y-%m-%d %H:%M}", one.modality, number(one.bytes), one.source_uri)
+        for one in found
+    )
+    echo_table(("artifact", "stored at", "modality", "bytes", "source uri"), rows)
 
 
 @artifacts.command()
@@ -80,6 +153,16 @@ def restore(artifact_ids: tuple[int, ...]) -> None:
     click.echo(f"{number(len(artifact_ids))} restored")
 
 
+def _confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):
+            raise
+    click.echo(err=True)
+    raise InvalidParameter("nobody answers: input is at its end", hint="--yes does it unasked")
+
+
 @artifacts.command()
 @click.argument("artifact_ids", metavar="ID...", type=ID, nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -93,9 +176,12 @@ def purge(artifact_ids: tuple[int, ...], yes: bool) -> None:
       hartonomous artifacts purge 4711 --yes
     """
     connection = client()
-    if not yes and not click.confirm(f"remove {number(len(artifact_ids))} for good?", err=True):
+    if not yes and not _confirmed(f"remove {number(len(artifact_ids))} for good?"):
         raise InvalidParameter("nothing was removed")
     with connection.transaction():
         for artifact_id in artifact_ids:
             connection.artifact_purge(artifact_id)
     click.echo(f"{number(len(artifact_ids))} removed for good")
+
+
+VERBS = (get,)
