@@ -17,8 +17,8 @@ NAMED = 10  # artifacts that an error names
 
 # an anchor names a passage; of a document and its passages under one uri, the document is meant
 _FOUND = """
-select artifact_id, source_uri, modality, bytes, stored_at, content_hash
-from (select a.artifact_id, s.source_uri, m.name as modality, a.content_length as bytes, a.created_at as stored_at,
+select artifact_id, source_uri, modality, content_length, stored_at, content_hash
+from (select a.artifact_id, s.source_uri, m.name as modality, a.content_length, a.created_at as stored_at,
              a.content_hash, s.position is null as whole, bool_or(s.position is null) over () as any_whole
       from hartonomous.artifact_source as s join hartonomous.artifact as a using (tenant_id, artifact_id)
       join hartonomous.modality as m using (modality)
@@ -27,13 +27,13 @@ where f.whole or not f.any_whole
 order by f.stored_at desc, f.artifact_id
 """
 _BY_ID = """
-select a.artifact_id, null as source_uri, m.name as modality, a.content_length as bytes, a.created_at as stored_at,
+select a.artifact_id, null as source_uri, m.name as modality, a.content_length, a.created_at as stored_at,
        a.content_hash
 from hartonomous.artifact as a join hartonomous.modality as m using (modality)
 where a.tenant_id in (0, hartonomous.current_tenant()) and a.artifact_id = %(artifact_id)s and a.deleted_at is null
 """
 _LISTED = """
-select a.artifact_id, s.source_uri, m.name as modality, a.content_length as bytes, a.created_at as stored_at
+select a.artifact_id, s.source_uri, m.name as modality, a.content_length, a.created_at as stored_at
 from hartonomous.artifact as a join hartonomous.artifact_source as s using (tenant_id, artifact_id)
 join hartonomous.modality as m using (modality)
 where a.tenant_id = hartonomous.current_tenant() and a.deleted_at is null and s.position is null
@@ -47,7 +47,7 @@ class StoredFile:
     artifact_id: int
     source_uri: str | None
     modality: str
-    bytes: int
+    content_length: int
     stored_at: datetime
     content_hash: bytes | None = None
 
@@ -67,7 +67,7 @@ def find(client: Client, name: str) -> StoredFile:
     if not found:
         raise ArtifactNotFound(f"no artifact {name}", hint="hartonomous artifacts list shows ids and source uris")
     if len(found) > 1:
-        lines = [f"{one.artifact_id}, {one.modality}, {one.bytes:,} bytes, {one.stored_at}" for one in found[:NAMED]]
+        lines = [f"{one.artifact_id}, {one.modality}, {one.content_length:,} bytes, {one.stored_at}" for one in found[:NAMED]]
         raise InvalidParameter(
             f"{name} is the source uri of {len(found)} live artifacts, expected one",
             detail="; ".join([*lines, *(["and more"] if len(found) > NAMED else [])]),
@@ -79,14 +79,14 @@ def find(client: Client, name: str) -> StoredFile:
 def read(client: Client, file: StoredFile, progress: Progress = silent) -> Iterator[bytes]:
     """The bytes of an artifact, part by part; AtomMissing at the end unless they have its SHA-256."""
     digest, at = hashlib.sha256(), 0
-    while at < file.bytes:
+    while at < file.content_length:
         data = client.content_slice(file.artifact_id, at, PART)
         if not data:
             raise NotPermitted(f"no bytes come of artifact {file.artifact_id} from {at} on", hint="a policy masks it")
         digest.update(data)
         at += len(data)
         yield data
-        progress(at, file.bytes)
+        progress(at, file.content_length)
     if digest.digest() != file.content_hash:
         raise AtomMissing(
             f"the bytes of artifact {file.artifact_id} do not have its SHA-256",

@@ -69,7 +69,7 @@ def test_stored_files_are_listed_and_read_back(dsn, connection, tmp_path):
         (tmp_path / name).write_bytes(content)
     cli.run(dsn, "ingest", tmp_path, "--uri-prefix", "back/")
     listed = cli.lines(dsn, "artifacts", "list", "--uri-prefix", "back/")
-    assert {(row["source_uri"], row["modality"], row["bytes"]) for row in listed} == {
+    assert {(row["source_uri"], row["modality"], row["content_length"]) for row in listed} == {
         ("back/large.bin", "binary", len(large)), ("back/none.bin", "binary", 0), ("back/d.md", "text", 13)
     }  # fmt: skip
     assert [row["stored_at"] for row in listed] == sorted((row["stored_at"] for row in listed), reverse=True)
@@ -84,7 +84,7 @@ def test_stored_files_are_listed_and_read_back(dsn, connection, tmp_path):
     assert file.read_bytes() == large
     assert "no artifact back/nosuch" in cli.run(dsn, "get", "back/nosuch", "-o", file, code=1).stderr
     assert "does not exist" in cli.run(dsn, "get", "back/d.md", "-o", tmp_path / "nowhere" / "x", code=1).stderr
-    cli.run(dsn, "artifacts", "delete", *(row["artifact_id"] for row in listed if row["bytes"] == len(large)))
+    cli.run(dsn, "artifacts", "delete", *(row["artifact_id"] for row in listed if row["content_length"] == len(large)))
     assert got(dsn, "back/large.bin").returncode == 1
     assert len(cli.lines(dsn, "artifacts", "list", "--uri-prefix", "back/")) == 2
 

@@ -62,7 +62,7 @@ def get(name: str, output: Path | None) -> None:
     with progress("get", "MB", 1e6) as report, files.replacing(output) as unfinished:
         for data in stored.read(connection, file, report):
             unfinished.write(data)
-    click.echo(f"{number(file.bytes)} bytes of artifact {file.artifact_id} in {printable(str(output))}")
+    click.echo(f"{number(file.content_length)} bytes of artifact {file.artifact_id} in {printable(str(output))}")
 
 
 @artifacts.command("list")
@@ -87,7 +87,7 @@ def list_(uri_prefix: str | None, k: int) -> None:
         click.echo("nothing stored; hartonomous ingest brings content in")
         return
     rows = (
-        (one.artifact_id, f"{one.stored_at:%Y-%m-%d %H:%M}", one.modality, number(one.bytes), one.source_uri)
+        (one.artifact_id, f"{one.stored_at:%Y-%m-%d %H:%M}", one.modality, number(one.content_length), one.source_uri)
         for one in found
     )
     echo_table(("artifact", "stored at", "modality", "bytes", "source uri"), rows)
