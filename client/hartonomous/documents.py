@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatch
 from functools import partial
@@ -66,6 +66,7 @@ class File:
     path: Path
     source_uri: str
     format: str
+    guessed: bool = False  # by its suffix
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def ingest(
     source_uri: the prefix (by default file:// and the folder) and the path below the folder. A file that cannot be
     stored does not stop the others, and the ingestion log says why; what would stop each of them, such as a connection
     that is lost or a right that is missing, is raised. modality: of files that are not documents; auto goes by their
-    suffixes, and what cannot be decoded is stored as text, or else as binary. metadata: None leaves those that a file
+    suffixes, and what cannot be decoded is stored as text, or else as binary; so are documents that are no UTF-8 text
+    where format is auto. metadata: None leaves those that a file
     has, {} empties them; others make it a changed one. progress counts bytes.
     """
     result = Ingest()
@@ -171,7 +173,7 @@ def find(paths: Sequence[str | Path], format: str, uri_prefix: str | None, exclu
             relative = path.relative_to(folder).as_posix()
             if any(fnmatch(relative, glob) or fnmatch(path.name, glob) for glob in exclude):
                 continue
-            file = File(path, prefix + relative, _format(path, format))
+            file = File(path, prefix + relative, _format(path, format), format == "auto")
             if files.setdefault(file.source_uri, file).path != path:
                 raise InvalidParameter(
                     f"{files[file.source_uri].path} and {path} have the same source uri {file.source_uri}",
@@ -184,7 +186,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        yield from (path for path in paths if path.is_file() or path.is_symlink())
+        yield from (path for path in paths if path.is_file() or path.is_symlink() and not path.exists())
 
 
 def _format(path: Path, format: str) -> str:
@@ -267,7 +269,17 @@ def _ingest_file(
 ) -> Stored:
     if file.format == "binary":
         return _ingest_bytes(client, file, modality, metadata, progress)
-    data = file.path.read_bytes()
+    try:
+        text = _text(file.path)
+    except InvalidContent as error:
+        if not file.guessed:
+            raise
+        return replace(_ingest_bytes(client, file, "binary", metadata, progress), fault=error.message)
+    return Stored(file.source_uri, client.ingest_document(file.source_uri, text, file.format, metadata))
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -279,7 +291,7 @@ def _ingest_file(
             f"text contains a NUL character at {at}, which PostgreSQL texts cannot hold",
             hint="remove it, or ingest the file with --format binary",
         )
-    return Stored(file.source_uri, client.ingest_document(file.source_uri, text, file.format, metadata))
+    return text
 
 
 def _ingest_bytes(

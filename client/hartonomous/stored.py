@@ -67,7 +67,9 @@ def find(client: Client, name: str) -> StoredFile:
     if not found:
         raise ArtifactNotFound(f"no artifact {name}", hint="hartonomous artifacts list shows ids and source uris")
     if len(found) > 1:
-        lines = [f"{one.artifact_id}, {one.modality}, {one.content_length:,} bytes, {one.stored_at}" for one in found[:NAMED]]
+        lines = [
+            f"{one.artifact_id}, {one.modality}, {one.content_length:,} bytes, {one.stored_at}" for one in found[:NAMED]
+        ]
         raise InvalidParameter(
             f"{name} is the source uri of {len(found)} live artifacts, expected one",
             detail="; ".join([*lines, *(["and more"] if len(found) > NAMED else [])]),

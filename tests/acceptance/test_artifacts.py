@@ -89,6 +89,20 @@ def test_stored_files_are_listed_and_read_back(dsn, connection, tmp_path):
     assert len(cli.lines(dsn, "artifacts", "list", "--uri-prefix", "back/")) == 2
 
 
+def test_documents_that_are_no_text_are_kept(dsn, connection, tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "nul\n.md").write_bytes(b"a\0b")
+    (tmp_path / "zero").symlink_to("/dev/zero")  # left out, or it would have no end
+    arguments = ("ingest", tmp_path, "--uri-prefix", "odd/")
+    told = cli.run(dsn, *arguments)
+    assert "2 new" in told.stdout and "0 failed; 0 passages; 2 binary" in told.stdout
+    assert "odd/latin.txt: stored as binary: byte 3 is not UTF-8" in told.stderr
+    assert "odd/nul\ufffd.md: stored as binary" in told.stderr
+    assert got(dsn, "odd/latin.txt").stdout == b"caf\xe9"
+    refused = cli.run(dsn, *arguments, "--format", "text", code=1).stderr
+    assert "error: odd/latin.txt: byte 3" in refused and "error: odd/nul\ufffd.md: text contains" in refused
+
+
 def test_a_uri_of_several_artifacts_is_refused(dsn, connection, tmp_path):
     ids = [connection.execute("select hartonomous.ingest(%b, source_uri => 'twice')", [c]).fetchone()[0] for c in
            (b"one", b"two")]  # fmt: skip

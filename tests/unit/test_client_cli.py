@@ -4,7 +4,7 @@ import click
 import pytest
 from cli import SILENT
 from hartonomous.cli import cli, run
-from hartonomous.cli.output import printable
+from hartonomous.cli.output import one_line, printable
 from hartonomous.cli.tree import lineage_tree
 from hartonomous.errors import ModelNotFound
 from hartonomous.records import LineageNode
@@ -114,6 +114,7 @@ def test_debug_shows_the_traceback(monkeypatch):
 
 def test_stored_text_cannot_steer_the_terminal():
     assert printable("a\x1b[31mb\u202e\r\nü") == "a\ufffd[31mb\ufffd\ufffd\nü"
+    assert one_line("a\x1b\nb") == "a\ufffd\ufffdb"
 
 
 def node(depth, kind, number, relation=None, via=None, **detail):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from hartonomous.cli.output import (
     echo_table,
     json_option,
     number,
-    printable,
+    one_line,
     progress,
     wants_json,
 )
@@ -54,15 +55,14 @@ def get(name: str, output: Path | None) -> None:
     connection = client()
     file = stored.find(connection, name)
     if output is None:
-        stream = click.get_binary_stream("stdout")
         for data in stored.read(connection, file):
-            stream.write(data)
-        stream.flush()
+            sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return
     with progress("get", "MB", 1e6) as report, files.replacing(output) as unfinished:
         for data in stored.read(connection, file, report):
             unfinished.write(data)
-    click.echo(f"{number(file.content_length)} bytes of artifact {file.artifact_id} in {printable(str(output))}")
+    click.echo(f"{number(file.content_length)} bytes of artifact {file.artifact_id} in {one_line(str(output))}")
 
 
 @artifacts.command("list")

@@ -19,6 +19,7 @@ from hartonomous.cli.output import (
     echo_json,
     json_option,
     number,
+    one_line,
     printable,
     progress,
     wants_json,
@@ -73,8 +74,14 @@ def ingest(
     the same source uri is replaced: what did not change stays. Hidden files inside folders are left out. An interrupted
     run is continued by the same command, inside a large file too.
 
+    Another file that changed does not replace its earlier artifact, which stays under the same source uri: hartonomous
+    artifacts list --uri-prefix shows both, hartonomous artifacts delete ID takes one away. Links to files are followed;
+    links to folders, devices, sockets and pipes inside folders are left out. Of a file its bytes, source uri and
+    metadata are kept, not its mode, owner or times.
+
     Files that are not documents are decoded by what their suffix says; what then cannot be, and other files, are
-    stored as text where they are UTF-8, else as binary, of which nothing is decoded. With a --modality all of one run
+    stored as text where they are UTF-8, else as binary, of which nothing is decoded; so are documents that are no UTF-8
+    text, unless a --format says what they are. With a --modality all of one run
     are of that one, and what cannot be decoded fails. Bytes that were stored before keep the modality they came under
     until their artifact is deleted. Texts and code above 64 KiB are stored and not searched; --format text splits them.
 
@@ -93,7 +100,7 @@ def ingest(
     else:
         _print_ingest(result, time.monotonic() - started)
     for uri, error in result.failed:
-        click.echo(f"error: {printable(uri)}: {error}", err=True)
+        click.echo(f"error: {one_line(uri)}: {printable(error)}", err=True)
     if result.failed:
         raise click.exceptions.Exit(1)
 
@@ -119,7 +126,7 @@ def _notice(what: str, files: list[str]) -> None:
         return
     click.echo(f"notice: {number(len(files))} {what}:", err=True)
     for line in files[:NOTICED]:
-        click.echo(f"  {printable(line)}", err=True)
+        click.echo(f"  {one_line(line)}", err=True)
     if len(files) > NOTICED:
         click.echo(f"  and {number(len(files) - NOTICED)} more, --json lists them", err=True)
 
@@ -236,12 +243,12 @@ def _echo_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> N
 
 
 def _print_result(rank: int, result: SearchResult, metadata: dict[str, Any]) -> None:
-    uri = printable(result.source_uri or "")
+    uri = one_line(result.source_uri or "")
     score = "xxxxx" if result.score is None else f"{result.score:.3f}"
     click.secho(f"{rank:>2}  {score}  {uri}  (artifact {result.artifact_id})", bold=True)
     path = metadata.get("heading_path") or [metadata.get("title")]
     if heading := " > ".join(str(part) for part in path if part):
-        click.echo(f"    {printable(heading)}")
+        click.echo(f"    {one_line(heading)}")
     if result.snippet:
         click.echo(f"    {printable(result.snippet)}")
     click.echo()

@@ -84,8 +84,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
+def one_line(text: str) -> str:
+    """A name or uri in a line of others: a newline in it could pass for another line."""
+    return printable(text).replace("\n", "\ufffd")
+
+
 def echo_table(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    lines = [list(heading)] + [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    lines = [list(heading)] + [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

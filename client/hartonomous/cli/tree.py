@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hartonomous.cli.output import printable
+from hartonomous.cli.output import one_line
 from hartonomous.records import LineageNode
 
 SHOWN = 8  # children of one relation; a model has a hundred tensors
@@ -46,5 +46,5 @@ def _group(nodes: list[LineageNode]) -> list[tuple[str, LineageNode | None]]:
 
 def _label(node: LineageNode) -> str:
     detail = node.detail or {}
-    facts = [f"{label}{printable(str(detail[key]))}" for key, label in LABELS.items() if detail.get(key)]
+    facts = [f"{label}{one_line(str(detail[key]))}" for key, label in LABELS.items() if detail.get(key)]
     return "  ".join([f"{node.node_type} {node.node_id}", *facts])
