@@ -202,7 +202,7 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 declare
     hits text[] := array(
-        select w.word from (select substr(k.key, strpos(k.key, '=') + 1) as word from unnest(tsvector_to_array(words)) as k (key) where k.key ~ '^\d+=') as w
+        select w.word from unnest(hartonomous._surface_words(words)) as w (word)
         where ts_lexize('pg_catalog.english_stem'::regdictionary, w.word) && stems or w.word = any (stems)
            or exists (select from unnest(beginnings) as b (beginning) where starts_with(w.word, b.beginning))
         order by char_length(w.word) desc);

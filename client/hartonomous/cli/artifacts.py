@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -21,6 +23,7 @@ from hartonomous.cli.output import (
     wants_json,
 )
 from hartonomous.errors import InvalidParameter
+from hartonomous.records_atoms import DeletedArtifact
 
 
 @click.group()
@@ -65,6 +68,15 @@ def get(name: str, output: Path | None) -> None:
     click.echo(f"{number(file.content_length)} bytes of artifact {file.artifact_id} in {one_line(str(output))}")
 
 
+def _echo_artifacts(when: str, found: Iterable[tuple[stored.StoredFile | DeletedArtifact, datetime]]) -> None:
+    """A table of artifacts and when each was stored or deleted."""
+    rows = (
+        (one.artifact_id, f"{at:%Y-%m-%d %H:%M}", one.modality, number(one.content_length), one.source_uri)
+        for one, at in found
+    )
+    echo_table(("artifact", when, "modality", "bytes", "source uri"), rows)
+
+
 @artifacts.command("list")
 @click.option("--uri-prefix", help="Only those found under source uris that begin so.")
 @click.option("-k", default=100, show_default=True, type=COUNT, help="How many at most.")
@@ -86,11 +98,7 @@ def list_(uri_prefix: str | None, k: int) -> None:
     if not found:
         click.echo("nothing stored; hartonomous ingest brings content in")
         return
-    rows = (
-        (one.artifact_id, f"{one.stored_at:%Y-%m-%d %H:%M}", one.modality, number(one.content_length), one.source_uri)
-        for one in found
-    )
-    echo_table(("artifact", "stored at", "modality", "bytes", "source uri"), rows)
+    _echo_artifacts("stored at", ((one, one.stored_at) for one in found))
 
 
 @artifacts.command()
@@ -114,11 +122,7 @@ def deleted(uri_prefix: str | None, k: int) -> None:
     if not found:
         click.echo("nothing deleted")
         return
-    rows = (
-        (one.artifact_id, f"{one.deleted_at:%Y-%m-%d %H:%M}", one.modality, number(one.content_length), one.source_uri)
-        for one in found
-    )
-    echo_table(("artifact", "deleted at", "modality", "bytes", "source uri"), rows)
+    _echo_artifacts("deleted at", ((one, one.deleted_at) for one in found))
 
 
 @artifacts.command()
