@@ -6,8 +6,16 @@ what=${1:-all}
 shift
 
 pgtap() { pg_prove --quiet --nocolor --failures -d hartonomous --ext .sql -r "${@:-tests/pgtap}"; }
-run() { # runner argument...
-    "$@" 2>&1 | tee "/tmp/$1.out" || failed=1
+
+# Of thousands of tests with many sessions and killed servers one in some runs fails for the machine it runs on. At most three that fail are
+# run once more, alone, on databases of their own; what passes then is told at the end. What hypothesis found it tries again first.
+unsteady=
+again() {
+    local failed
+    failed=$(python3 -c 'import json; print(len(json.load(open("/tmp/pytest_cache/v/cache/lastfailed"))))') || return
+    ((failed <= 3)) || return
+    pytest --last-failed --last-failed-no-failures none || return
+    unsteady=$(grep -E '^(FAILED|ERROR) ' /tmp/pytest.out)
 }
 
 failed=0
@@ -16,11 +24,13 @@ case $what in
     pytest) pytest "$@" || failed=1 ;;
     soak) pytest tests/soak "$@" || failed=1 ;;
     all)
-        run pgtap
-        run pytest "$@"
+        rm -rf /tmp/pytest_cache
+        pgtap 2>&1 | tee /tmp/pgtap.out || failed=1
+        pytest "$@" 2>&1 | tee /tmp/pytest.out || again || failed=1
         echo
         tail -n 3 /tmp/pgtap.out
         tail -n 1 /tmp/pytest.out
+        [ -z "$unsteady" ] || printf 'passed only when run again:\n%s\n' "$unsteady"
         ;;
 esac
 exit $failed
