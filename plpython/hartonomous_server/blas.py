@@ -78,6 +78,14 @@ def _function(name: str) -> Any:
     return None
 
 
+def kernel(name: str, arguments: Sequence[Any]) -> Any:
+    """A function of the library outside its interface, which takes arguments of these types; None when absent."""
+    found = getattr(_library(), name, None)
+    if found is not None:
+        found.argtypes, found.restype = arguments, None
+    return found
+
+
 @cache
 def core_name() -> str:
     """The processor core OpenBLAS chose its kernels for, which decides the last bits of a result; else "unknown"."""

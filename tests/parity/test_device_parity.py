@@ -7,7 +7,7 @@ import pytest
 import tiny_decoder
 from hartonomous_server.inference import decoder_packing
 from hartonomous_server.inference.decoder import Decoder
-from hartonomous_server.inference.device import Gpu, found
+from hartonomous_server.inference.device import PROCESSOR, Gpu, found
 from hartonomous_server.inference.encoder import Encoder
 from unit import test_bert, test_decoder
 
@@ -25,9 +25,10 @@ def gpu() -> Gpu:
 @pytest.mark.parametrize("name", ["BertModel", "MPNetModel"])
 def test_vectors_are_those_of_the_processor(name: str, gpu: Gpu) -> None:
     files = test_bert.family_files(name)
-    packed = test_bert.large_packed(name, files)
     ids = test_bert.random_ids(TEXTS, files["config"]["vocab_size"])
-    here, there = Encoder(name, files, packed), Encoder(name, files, packed, device=gpu)
+    here, there = (
+        Encoder(name, files, test_bert.large_packed(name, files, device), device=device) for device in (PROCESSOR, gpu)
+    )
     vectors = there.encode(ids)
     assert np.abs(here.encode(ids) - vectors).max() < 2e-6
     if there.packs:

@@ -33,9 +33,10 @@ def gpu(module: device_arrays.Module) -> Gpu:
 @pytest.mark.parametrize("name", ["BertModel", "MPNetModel"])
 def test_encoders_pass_the_seam(name: str, gpu: Gpu, module: device_arrays.Module) -> None:
     files = test_bert.family_files(name)
-    packed = test_bert.large_packed(name, files)
     ids = test_bert.random_ids(LENGTHS, files["config"]["vocab_size"])
-    here, there = Encoder(name, files, packed), Encoder(name, files, packed, device=gpu)
+    here, there = (
+        Encoder(name, files, test_bert.large_packed(name, files, device), device=device) for device in (PROCESSOR, gpu)
+    )
     assert there.packs, "of an array module that computes as numpy does"
     assert np.abs(here.encode(ids) - there.encode(ids)).max() < 2e-6
     for mine, its in zip(here.hidden(ids), there.hidden(ids), strict=True):
@@ -59,7 +60,7 @@ def test_decoders_pass_the_seam(name: str, gpu: Gpu, module: device_arrays.Modul
 
 def test_weights_are_taken_to_the_device_once(gpu: Gpu, module: device_arrays.Module) -> None:
     files = test_bert.tiny_files()
-    packed = test_bert.pack(files, tiny_model.tensors())
+    packed = test_bert.pack(files, tiny_model.tensors(), device=gpu)
     encoder = Encoder("BertModel", files, packed, device=gpu)
     for _ in range(3):
         encoder.encode(test_bert.random_ids(LENGTHS, files["config"]["vocab_size"]))

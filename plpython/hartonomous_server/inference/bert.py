@@ -15,6 +15,7 @@ from hartonomous_server.inference import kernels
 from hartonomous_server.inference.batching import WIDTH, Group
 from hartonomous_server.inference.device import PROCESSOR, Processor
 from hartonomous_server.inference.packing import Layer, Norm, Packed
+from hartonomous_server.inference.panels import RUN
 from hartonomous_server.models.encoders import EncoderConfig
 
 blas.numpy()
@@ -37,6 +38,7 @@ class Workspace:
             "y": config.hidden_size,
             "qkv": 3 * config.hidden_size,
             "inner": config.intermediate_size,
+            "panel": RUN,
         }
         self._flat: dict[str, Array] = {}
         self._scores: Array = device.zeros(0)
@@ -46,7 +48,7 @@ class Workspace:
     def bytes_of(config: EncoderConfig, length: int) -> int:
         """What a chunk with a text of so many tokens takes."""
         wide, score = max(length, WIDTH), -(-length // LINE) * LINE * length
-        return 4 * ((5 * config.hidden_size + config.intermediate_size) * wide + max(score, SCORES_BLOCK))
+        return 4 * ((5 * config.hidden_size + config.intermediate_size + RUN) * wide + max(score, SCORES_BLOCK))
 
     def array(self, name: str, width: int) -> Array:
         """(features, width), contents undefined."""
@@ -92,7 +94,16 @@ class Bert:
     def tokens_independent(self) -> bool:
         """Whether this BLAS gives a token the same result in every column and width of all products of a layer."""
         layer = self._packed.layers[0]
-        return all(_columns_equal(weights, self.device) for weights in (layer.qkv, layer.out, layer.up, layer.down))
+        return all(self._columns_equal(weights) for weights in layer.matrices)
+
+    def _columns_equal(self, weights: Array) -> bool:
+        device, (rows, terms) = self.device, weights.shape
+        column = device.put(np.sin(np.arange(terms, dtype=np.float32))[:, None])
+        results = []
+        for width in (WIDTH, *(device.step * count for count in range(1, 1 + max(3, 64 // device.step)))):
+            out, scratch = (device.zeros(size * width).reshape(size, width) for size in (rows, RUN))
+            results.append(device.get(device.multiply(weights, device.xp.tile(column, width), out, scratch)))
+        return all((result == results[0][:, :1]).all() for result in results)
 
     def _embed(self, ids: Any, positions: Any, workspace: Workspace) -> Array:
         width, xp = len(ids), self.device.xp
@@ -108,13 +119,13 @@ class Bert:
     def _attend(self, layer: Layer, x: Array, groups: Sequence[Group], workspace: Workspace) -> None:
         """x = norm(x + attention(x))"""
         (hidden, width), xp = x.shape, self.device.xp
-        qkv = xp.matmul(layer.qkv, x, out=workspace.array("qkv", width))  # (3 hidden, width)
+        qkv = self._multiply(layer.qkv, x, "qkv", workspace)  # (3 hidden, width)
         xp.add(qkv[:hidden], layer.query_bias, out=qkv[:hidden])
         context = workspace.array("inner", width)[:hidden]  # (hidden, width)
         for group in groups:
             self._attend_group(qkv, context, group, workspace)
         context[:, groups[-1].end :] = 0
-        y = xp.matmul(layer.out, context, out=workspace.array("y", width))  # (hidden, width)
+        y = self._multiply(layer.out, context, "y", workspace)  # (hidden, width)
         xp.add(y, layer.out_bias, out=y)
         xp.add(x, y, out=x)
         self._norm(layer.attention_norm, x, workspace)
@@ -165,24 +176,22 @@ class Bert:
     def _feed_forward(self, layer: Layer, x: Array, workspace: Workspace) -> None:
         """x = norm(x + down(activation(up(x))))"""
         width, xp = x.shape[1], self.device.xp
-        inner = xp.matmul(layer.up, x, out=workspace.array("inner", width))  # (inner, width)
+        inner = self._multiply(layer.up, x, "inner", workspace)  # (inner, width)
         step = max(1, self.device.block(kernels.BLOCK) // width)
         for row in range(0, len(inner), step):
             rows = inner[row : row + step]
             xp.add(rows, layer.up_bias[row : row + step], out=rows)
             self._activation(rows, workspace.scratch(rows.shape), xp)
-        y = xp.matmul(layer.down, inner, out=workspace.array("y", width))  # (hidden, width)
+        y = self._multiply(layer.down, inner, "y", workspace)  # (hidden, width)
         xp.add(y, layer.down_bias, out=y)
         xp.add(x, y, out=x)
         self._norm(layer.output_norm, x, workspace)
 
+    def _multiply(self, weights: Array, x: Array, name: str, workspace: Workspace) -> Array:
+        """weights x x, in the workspace's array of that name"""
+        width = x.shape[1]
+        return self.device.multiply(weights, x, workspace.array(name, width), workspace.array("panel", width))
+
     def _norm(self, norm: Norm, x: Array, workspace: Workspace) -> None:
         scratch = workspace.array("y", x.shape[1])
         kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, scratch, self.device.xp)
-
-
-def _columns_equal(weights: Array, device: Processor) -> bool:
-    column = device.put(np.sin(np.arange(weights.shape[1], dtype=np.float32))[:, None])  # (features, 1)
-    widths = WIDTH, device.step, 2 * device.step, 3 * device.step
-    products = [device.get(device.xp.matmul(weights, device.xp.tile(column, width))) for width in widths]
-    return all((product == products[0][:, :1]).all() for product in products)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from hartonomous_server import blas
 from hartonomous_server.inference import kernels
-from hartonomous_server.inference.packing import Put, Slots, aligned
+from hartonomous_server.inference.device import aligned
+from hartonomous_server.inference.packing import Put, Slots
 from hartonomous_server.models.decoders import DecoderConfig
 
 blas.numpy()

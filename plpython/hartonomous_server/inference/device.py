@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from hartonomous_server import blas
+from hartonomous_server.inference import panels
 from hartonomous_server.inference.batching import STEP, WIDTH
-from hartonomous_server.inference.packing import aligned
 
 blas.numpy()
 import numpy as np  # noqa: E402
 from numpy.lib.stride_tricks import as_strided  # noqa: E402
 
 Array = Any
+
+ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that straddle cache lines
 
 
 class Processor:
@@ -25,6 +27,14 @@ class Processor:
     xp: Any = np
     name = ""  # of what computes; the processor goes by its BLAS
     step = STEP
+    layout = "rows"  # of matrices that were arranged
+
+    def arrange(self, weights: Array) -> None:
+        """Lays a matrix of numpy out for ``multiply``, in its place."""
+
+    def multiply(self, weights: Array, x: Array, out: Array, scratch: Array) -> Array:
+        """out = arranged weights x x; scratch: panels.RUN rows of as many columns as x"""
+        return self.xp.matmul(weights, x, out=out)
 
     def block(self, elements: int) -> int:
         """How many elements a chain of steps works on at a time, where so many stay in a cache."""
@@ -49,6 +59,17 @@ class Processor:
         row, column = table.strides
         strides = row, -column, column
         return as_strided(table[:, none:], (len(table), length, length), strides, writeable=False)
+
+
+class Panelled(Processor):
+    """numpy, and kernels of OpenBLAS for products."""
+
+    step = 4
+    layout = "panels"
+
+    def __init__(self, functions: panels.Panels) -> None:
+        self.arrange = functions.arrange  # type: ignore[method-assign]
+        self.multiply = functions.multiply  # type: ignore[method-assign]
 
 
 class Gpu(Processor):
@@ -80,7 +101,19 @@ class Gpu(Processor):
         return self.xp.take(table, self.put(none + places - places[:, None]), axis=1)
 
 
-PROCESSOR = Processor()
+def _processor() -> Processor:
+    functions = panels.found()
+    return Processor() if functions is None else Panelled(functions)
+
+
+PROCESSOR = _processor()
+
+
+def aligned(size: int) -> Array:
+    """Zeroed float32 buffer on a cache line; pages cost memory only once they are touched."""
+    room = np.zeros(size * 4 + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size * 4].view(np.float32)
 
 
 def found() -> Gpu:

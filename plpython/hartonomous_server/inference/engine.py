@@ -138,7 +138,8 @@ def load(db: Any, model_id: int, state: bytes, past: Past | None = None) -> Runn
     """A model of this state, loaded once per backend."""
     loaded = _running.pop(state, None)
     if loaded is None:
-        loaded = Running(_form(db, model_id, state, past.as_of if past else None), limits.device(db))
+        device = limits.device(db)
+        loaded = Running(_form(db, model_id, state, past.as_of if past else None, device), device)
         _trim()
     _running[state] = loaded
     while len(_running) > KEPT:
@@ -162,7 +163,7 @@ def state_hash(db: Any, model_id: int) -> bytes:
     return rows[0]["state_hash"]
 
 
-def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Form:
+def _form(db: Any, model_id: int, state: bytes, as_of: str | None, device: Processor) -> running.Form:
     def make() -> running.Form:
         from hartonomous_server.inference import decoder_packing  # only here: most backends find the file
         from hartonomous_server.models import loading
@@ -184,11 +185,11 @@ def _form(db: Any, model_id: int, state: bytes, as_of: str | None) -> running.Fo
         if isinstance(config, DecoderConfig):
             weights = decoder_packing.pack(config, tensors.pop)
         else:
-            weights = packing.pack(config, tensors.pop)
-            network = Bert(config, packing.unpack(config, weights))
-            facts["tokens_independent"] = network.tokens_independent()
+            weights = packing.pack(config, tensors.pop, device=device)
+            if device is PROCESSOR:
+                facts["tokens_independent"] = Bert(config, packing.unpack(config, weights)).tokens_independent()
         return running.Form(weights, tokenizer.prepared(), facts)
 
     # the kernels that fold weights decide their last bits, and whether tokens are independent
-    layout = f"{packing.VERSION}-{blas.version()}-{blas.core_name()}"
+    layout = f"{packing.VERSION}-{blas.version()}-{blas.core_name()}-{device.layout}"
     return running.load(db, state, layout, make)

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 
 from hartonomous_server import blas, errors
 from hartonomous_server.inference import kernels
+from hartonomous_server.inference.device import ALIGNMENT, PROCESSOR, Processor, aligned
 from hartonomous_server.models.encoders import BUCKETS, EncoderConfig, Names
 
 blas.numpy()
 import numpy as np  # noqa: E402
 
 VERSION = 1  # of this layout and that of decoders: a mapped file made by another version is made again
-ALIGNMENT = 64  # bytes; vector instructions run at half speed on arrays that straddle cache lines
-
 Array = np.ndarray
 Weights = Callable[[str], Any]
 Put = Callable[[Any], Any]  # host array -> array of a device
@@ -43,6 +42,10 @@ class Layer(NamedTuple):
     down_bias: Array  # (hidden, 1)
     output_norm: Norm
 
+    @property
+    def matrices(self) -> tuple[Array, ...]:
+        return self.qkv, self.out, self.up, self.down
+
 
 class Packed(NamedTuple):
     words: Array  # (vocabulary, hidden)
@@ -52,20 +55,16 @@ class Packed(NamedTuple):
     layers: list[Layer]
 
 
-def aligned(size: int) -> Array:
-    """Zeroed float32 buffer on a cache line; pages cost memory only once they are touched."""
-    room = np.zeros(size * 4 + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size * 4].view(np.float32)
-
-
 def size(config: EncoderConfig) -> int:
     """Bytes of the packed form."""
     return _Slots(config, None).used * 4
 
 
-def pack(config: EncoderConfig, weights: Weights, buffer: Any = None) -> Any:
-    """Writes the packed form of named tensors into ``buffer`` (writable, ``size(config)`` bytes) or a new one."""
+def pack(config: EncoderConfig, weights: Weights, buffer: Any = None, device: Processor = PROCESSOR) -> Any:
+    """Writes the packed form of named tensors into ``buffer`` (writable, ``size(config)`` bytes) or a new one.
+
+    device: what multiplies with it, and with no other.
+    """
     if buffer is None:
         buffer = aligned(size(config) // 4)
     packed = unpack(config, buffer)
@@ -79,6 +78,8 @@ def pack(config: EncoderConfig, weights: Weights, buffer: Any = None) -> Any:
         packed.distances[...] = _tensor(weights, config.family.relative)[[_bucket(place) for place in places]].T
     for number, layer in enumerate(packed.layers):
         _pack_layer(config, layer, weights, config.layer(number))
+        for matrix in layer.matrices:
+            device.arrange(matrix)
     return buffer
 
 
