@@ -84,14 +84,16 @@ class _Upload:
         done = 0
         parts = safetensors.read_chunks(stream, header)
         apart = self.client.connection.info.transaction_status == TransactionStatus.IDLE
-        while batch := _batch(parts):
+        batch = _batch(parts)
+        while batch:
             with self.client.transaction(), self.client.pipeline():
                 if apart:
                     self.client.query("set local synchronous_commit = off")  # the model's commit makes all durable
                 for tensor, start, data in batch:
-                    digests[tensor.name].update(data)
                     self._put(tensor, start, data)
+                    digests[tensor.name].update(data)
                     done += len(data)
+                batch = _batch(parts)  # while the server works on the last of them
             self.progress(done, total)
         return {name: digest.digest() for name, digest in digests.items()}
 

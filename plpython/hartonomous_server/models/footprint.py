@@ -10,6 +10,9 @@ from hartonomous_server import dtypes
 from hartonomous_server.blas import numpy
 from hartonomous_server.db import query
 
+RUN = 1024
+LEAST, MOST = 1e-20, 1e30
+
 COMPUTED = (*dtypes.FLOATS, "I64", "I32", "I16", "I8", "U8", "BOOL")
 
 
@@ -39,9 +42,18 @@ def of(row: Any) -> Footprint:
 
 
 def _values(data: bytes, dtype: str) -> tuple[float, float, float]:
+    """Norm, mean and largest; runs are added up in float32, these sums in float64."""
     np = numpy()
-    values = dtypes.to_float32(data, dtype, (-1,)).astype(np.float64)
-    return math.sqrt(values @ values), float(values.mean()), float(np.abs(values).max())
+    values = dtypes.to_float32(data, dtype, (-1,))
+    whole = len(values) // RUN * RUN
+    runs, rest = values[:whole].reshape(-1, RUN), values[whole:].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.vecdot(runs, runs).sum(dtype=np.float64) + rest @ rest
+    if not LEAST < square < MOST:  # of numbers whose squares leave float32, or that are none
+        exact = values.astype(np.float64)
+        return math.sqrt(exact @ exact), float(exact.mean()), float(np.abs(exact).max())
+    total = np.add.reduce(runs, axis=1).sum(dtype=np.float64) + rest.sum()
+    return math.sqrt(square), float(total / len(values)), float(max(values.max(), -values.min()))
 
 
 def _pairs(data: bytes, rank: int, shape: Sequence[int]) -> tuple[float, float, None]:
