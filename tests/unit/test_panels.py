@@ -17,8 +17,9 @@ def functions() -> panels.Panels:
 
 
 def product(functions: panels.Panels, arranged: np.ndarray, x: np.ndarray) -> np.ndarray:
-    out = np.full((len(arranged), x.shape[1]), np.nan, np.float32)
-    return functions.multiply(arranged, x, out, np.empty((panels.RUN, x.shape[1]), np.float32))
+    out = np.zeros((len(arranged), x.shape[1]), np.float32)
+    functions.add_product(arranged, x, out, np.empty((panels.RUN, x.shape[1]), np.float32))
+    return out
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (8, 32), (31, 383), (384, 384), (50, 385), (96, 1536), (1536, 384)])
@@ -44,7 +45,7 @@ def test_nothing_is_written_past_the_panels(functions: panels.Panels) -> None:
     assert (buffer[385 * 7 :] == 9).all()
     scratch, out = np.full(panels.RUN * 5 + 64, 9, np.float32), np.full(7 * 5 + 64, 9, np.float32)
     x = np.ones((385, 5), np.float32)
-    functions.multiply(buffer[: 385 * 7].reshape(7, 385), x, out[:35].reshape(7, 5), scratch[: panels.RUN * 5])
+    functions.add_product(buffer[: 385 * 7].reshape(7, 385), x, out[:35].reshape(7, 5), scratch[: panels.RUN * 5])
     assert (scratch[panels.RUN * 5 :] == 9).all() and (out[35:] == 9).all()
 
 

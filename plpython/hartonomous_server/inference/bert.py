@@ -35,10 +35,9 @@ class Workspace:
         self._zeros = device.zeros
         self._rows = {
             "x": config.hidden_size,
-            "y": config.hidden_size,
+            "y": max(config.hidden_size, RUN),
             "qkv": 3 * config.hidden_size,
             "inner": config.intermediate_size,
-            "panel": RUN,
         }
         self._flat: dict[str, Array] = {}
         self._scores: Array = device.zeros(0)
@@ -48,7 +47,8 @@ class Workspace:
     def bytes_of(config: EncoderConfig, length: int) -> int:
         """What a chunk with a text of so many tokens takes."""
         wide, score = max(length, WIDTH), -(-length // LINE) * LINE * length
-        return 4 * ((5 * config.hidden_size + config.intermediate_size + RUN) * wide + max(score, SCORES_BLOCK))
+        rows = 4 * config.hidden_size + max(config.hidden_size, RUN) + config.intermediate_size
+        return 4 * (rows * wide + max(score, SCORES_BLOCK))
 
     def array(self, name: str, width: int) -> Array:
         """(features, width), contents undefined."""
@@ -98,17 +98,20 @@ class Bert:
 
     def _columns_equal(self, weights: Array) -> bool:
         device, (rows, terms) = self.device, weights.shape
+        bias = device.zeros(rows)[:, None]
         column = device.put(np.sin(np.arange(terms, dtype=np.float32))[:, None])
         results = []
         for width in (WIDTH, *(device.step * count for count in range(1, 1 + max(3, 64 // device.step)))):
             out, scratch = (device.zeros(size * width).reshape(size, width) for size in (rows, RUN))
-            results.append(device.get(device.multiply(weights, device.xp.tile(column, width), out, scratch)))
+            device.project(weights, bias, device.xp.tile(column, width), out, scratch)
+            results.append(device.get(out))
         return all((result == results[0][:, :1]).all() for result in results)
 
     def _embed(self, ids: Any, positions: Any, workspace: Workspace) -> Array:
         width, xp = len(ids), self.device.xp
         x = workspace.array("x", width)
-        rows, places = (workspace.array(name, width).reshape(width, -1) for name in ("y", "x"))  # (width, hidden)
+        y = workspace.array("y", width)[: len(x)]
+        rows, places = y.reshape(width, -1), x.reshape(width, -1)  # (width, hidden)
         self.device.rows(self._packed.words, self.device.put(ids), rows)
         self.device.rows(self._packed.positions, self.device.put(positions), places)
         xp.add(rows, places, out=rows)
@@ -118,16 +121,14 @@ class Bert:
 
     def _attend(self, layer: Layer, x: Array, groups: Sequence[Group], workspace: Workspace) -> None:
         """x = norm(x + attention(x))"""
-        (hidden, width), xp = x.shape, self.device.xp
-        qkv = self._multiply(layer.qkv, x, "qkv", workspace)  # (3 hidden, width)
-        xp.add(qkv[:hidden], layer.query_bias, out=qkv[:hidden])
+        hidden, width = x.shape
+        qkv, scratch = workspace.array("qkv", width), workspace.array("y", width)  # (3 hidden, width)
+        self.device.project(layer.qkv, layer.query_bias, x, qkv, scratch)
         context = workspace.array("inner", width)[:hidden]  # (hidden, width)
         for group in groups:
             self._attend_group(qkv, context, group, workspace)
         context[:, groups[-1].end :] = 0
-        y = self._multiply(layer.out, context, "y", workspace)  # (hidden, width)
-        xp.add(y, layer.out_bias, out=y)
-        xp.add(x, y, out=x)
+        self.device.project_onto(layer.out, layer.out_bias, context, x, scratch)
         self._norm(layer.attention_norm, x, workspace)
 
     def _attend_group(self, qkv: Array, context: Array, group: Group, workspace: Workspace) -> None:
@@ -175,23 +176,16 @@ class Bert:
 
     def _feed_forward(self, layer: Layer, x: Array, workspace: Workspace) -> None:
         """x = norm(x + down(activation(up(x))))"""
-        width, xp = x.shape[1], self.device.xp
-        inner = self._multiply(layer.up, x, "inner", workspace)  # (inner, width)
+        width = x.shape[1]
+        inner, scratch = workspace.array("inner", width), workspace.array("y", width)  # (inner, width)
+        self.device.project(layer.up, layer.up_bias, x, inner, scratch)
         step = max(1, self.device.block(kernels.BLOCK) // width)
         for row in range(0, len(inner), step):
             rows = inner[row : row + step]
-            xp.add(rows, layer.up_bias[row : row + step], out=rows)
-            self._activation(rows, workspace.scratch(rows.shape), xp)
-        y = self._multiply(layer.down, inner, "y", workspace)  # (hidden, width)
-        xp.add(y, layer.down_bias, out=y)
-        xp.add(x, y, out=x)
+            self._activation(rows, workspace.scratch(rows.shape), self.device.xp)
+        self.device.project_onto(layer.down, layer.down_bias, inner, x, scratch)
         self._norm(layer.output_norm, x, workspace)
 
-    def _multiply(self, weights: Array, x: Array, name: str, workspace: Workspace) -> Array:
-        """weights x x, in the workspace's array of that name"""
-        width = x.shape[1]
-        return self.device.multiply(weights, x, workspace.array(name, width), workspace.array("panel", width))
-
     def _norm(self, norm: Norm, x: Array, workspace: Workspace) -> None:
-        scratch = workspace.array("y", x.shape[1])
+        scratch = workspace.array("y", x.shape[1])[: len(x)]
         kernels.layer_norm(x, norm.scale, norm.shift, self.config.layer_norm_eps, scratch, self.device.xp)

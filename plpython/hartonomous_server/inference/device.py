@@ -30,11 +30,18 @@ class Processor:
     layout = "rows"  # of matrices that were arranged
 
     def arrange(self, weights: Array) -> None:
-        """Lays a matrix of numpy out for ``multiply``, in its place."""
+        """Lays a matrix of numpy out for products, in its place."""
 
-    def multiply(self, weights: Array, x: Array, out: Array, scratch: Array) -> Array:
-        """out = arranged weights x x; scratch: panels.RUN rows of as many columns as x"""
-        return self.xp.matmul(weights, x, out=out)
+    def project(self, weights: Array, bias: Array, x: Array, out: Array, scratch: Array) -> None:
+        """out = arranged weights x x + bias, which the last rows may lack; scratch: as large as x or out"""
+        self.xp.matmul(weights, x, out=out)
+        self.xp.add(out[: len(bias)], bias, out=out[: len(bias)])
+
+    def project_onto(self, weights: Array, bias: Array, x: Array, out: Array, scratch: Array) -> None:
+        """out += arranged weights x x + bias"""
+        product = scratch[: len(out)]
+        self.project(weights, bias, x, product, scratch)
+        self.xp.add(out, product, out=out)
 
     def block(self, elements: int) -> int:
         """How many elements a chain of steps works on at a time, where so many stay in a cache."""
@@ -68,8 +75,19 @@ class Panelled(Processor):
     layout = "panels"
 
     def __init__(self, functions: panels.Panels) -> None:
-        self.arrange = functions.arrange  # type: ignore[method-assign]
-        self.multiply = functions.multiply  # type: ignore[method-assign]
+        self._panels = functions
+
+    def arrange(self, weights: Array) -> None:
+        self._panels.arrange(weights)
+
+    def project(self, weights: Array, bias: Array, x: Array, out: Array, scratch: Array) -> None:
+        out[: len(bias)] = bias
+        out[len(bias) :] = 0
+        self._panels.add_product(weights, x, out, scratch)
+
+    def project_onto(self, weights: Array, bias: Array, x: Array, out: Array, scratch: Array) -> None:
+        np.add(out, bias, out=out)
+        self._panels.add_product(weights, x, out, scratch)
 
 
 class Gpu(Processor):

@@ -37,16 +37,14 @@ class Panels(NamedTuple):
             run = min(RUN, terms - start)
             self.copy_weights(run, rows, _address(source) + 4 * start, terms, _address(weights) + 4 * start * rows)
 
-    def multiply(self, weights: Array, x: Array, out: Array, scratch: Array) -> Array:
-        """out (rows, tokens) = arranged weights x x (terms, tokens); scratch: RUN x tokens numbers."""
+    def add_product(self, weights: Array, x: Array, out: Array, scratch: Array) -> None:
+        """out (rows, tokens) += arranged weights x x (terms, tokens); scratch: RUN x tokens numbers."""
         (terms, tokens), rows = x.shape, len(out)
-        out.fill(0)
         source, panels, target, copied = _address(x), _address(weights), _address(out), _address(scratch)
         for start in range(0, terms, RUN):
             run = min(RUN, terms - start)
             self.copy_tokens(run, tokens, source + 4 * start * tokens, tokens, copied)
             self.kernel(tokens, rows, run, 1, copied, panels + 4 * start * rows, target, tokens)
-        return out
 
 
 def found() -> Panels | None:
