@@ -87,6 +87,16 @@ RUN mkdir -p /tmp/samples /usr/local/share/hartonomous/samples && cd /tmp/sample
  && rm -rf /tmp/samples /var/lib/apt/lists/*
 # What system versioning is measured beside.
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-17-periods && rm -rf /var/lib/apt/lists/*
+# Texts of many hands, for search at size: descriptions of packages, manual pages, and the sources of large documentations.
+RUN mkdir -p /tmp/texts /usr/local/share/texts && cd /tmp/texts \
+ && apt-get -o Acquire::Languages=en -o Acquire::GzipIndexes=false update \
+ && apt-get install -y --no-install-recommends mandoc \
+ && cp /var/lib/apt/lists/*_Translation-en /usr/local/share/texts/packages \
+ && apt-get download manpages manpages-dev perl-doc python3.13-doc linux-doc-6.12 \
+ && for package in *.deb; do dpkg -x "$package" unpacked; done \
+ && find unpacked -type f -regextype posix-extended -regex '.*(\.rst\.gz|_sources/.*\.rst\.txt|\.pod|/man/man[1-9]/.*\.gz)' \
+      -exec cp --parents {} /usr/local/share/texts/ \; \
+ && rm -rf /tmp/texts /var/lib/apt/lists/*
 COPY --from=trained /usr/local/share/hartonomous/decoder /usr/local/share/hartonomous/decoder
 ENV PATH=/usr/lib/postgresql/17/bin:/opt/test/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 

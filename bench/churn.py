@@ -12,8 +12,8 @@ from typing import Any
 
 import lib
 import psycopg
-import search
 from psycopg.conninfo import make_conninfo
+from search_build import literal
 
 np = lib.np
 DATABASE, MODEL, DIMENSIONS, K, ASKED = "bench_churn", "bench", 128, 10, 0.95
@@ -100,7 +100,7 @@ def build(dsn: str, vectors: Any) -> list[int]:
 def put(connection: Any, ids: list[int], vectors: Any) -> None:
     connection.execute(
         "select hartonomous.embedding_put_many(%s, %s::vector[], %s)",
-        [ids, [search.literal(vector) for vector in vectors], MODEL],
+        [ids, [literal(vector) for vector in vectors], MODEL],
     )
 
 
@@ -126,7 +126,7 @@ def asking(dsn: str, options: argparse.Namespace, began: float, done: threading.
         while not done.is_set():
             seed += 1
             shifted = seed % 2 == 1 and time.monotonic() > began + options.seconds / 3
-            query = search.literal(points(seed, 1, shifted)[0])
+            query = literal(points(seed, 1, shifted)[0])
             connection.execute(SEARCH, [query, K, MODEL, ASKED]).fetchall()
             time.sleep(0.01)
 
@@ -154,7 +154,7 @@ def probing(dsn: str, options: argparse.Namespace, began: float, probes: list[di
             for _ in range(EACH):
                 for shifted, recalls in shares.items():
                     seed += 1
-                    query = search.literal(points(seed, 1, shifted)[0])
+                    query = literal(points(seed, 1, shifted)[0])
                     started = time.perf_counter()
                     found = connection.execute(SEARCH, [query, K, MODEL, ASKED]).fetchall()
                     times.append((time.perf_counter() - started) * 1000)

@@ -9,8 +9,9 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hartonomous_server import blas
 
@@ -19,6 +20,7 @@ np = blas.numpy()
 RESULTS = Path(__file__).parent / "results"
 CACHE = Path(__file__).parent.parent / ".hartonomous" / "cache"
 MB = 1_000_000
+T = TypeVar("T")
 
 
 def dsn() -> str:
@@ -60,10 +62,19 @@ def _select_1(seconds: int = 2) -> float:
     return float(next(line.split("=")[1].split()[0] for line in output.splitlines() if line.startswith("tps")))
 
 
-def _seconds(work: Any) -> float:
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What a work gives, and the seconds that it takes."""
     started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    found = work()
+    return found, time.perf_counter() - started
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    return {f"p{part}": float(np.percentile(values, part)) for part in (50, 95, 99)}
+
+
+def _seconds(work: Any) -> float:
+    return timed(work)[1]
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -1,11 +1,10 @@
-"""Fixed paths and bare pgvector on the rows of bench/search.py's tenant, for what its planner is compared with.
+"""Fixed paths and bare pgvector on the rows of the measured tenant, for what its planner is compared with.
 
 As a superuser, past row security: what a rival does before a policy takes its rows away.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 np = lib.np
 EF = 100
-CONDITIONS = {  # of bench/search.py's filters, as a table of columns has them
+CONDITIONS = {  # the filters, as a table of columns has them
     "none": "true", "50 %": "half = 1", "10 %": "tenth = 3", "1 %": "hundredth = 7", "0.1 %": "thousandth = 7",
     "anti": "cluster = 5",
 }  # fmt: skip
@@ -60,6 +59,7 @@ def systems(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, An
         "our exact": path(f"_nearest_exact({where}, %(filter)s, %(share)s)"),
         "our among": path(f"_nearest_among({where}, hartonomous._filter_ids(%(tenant)s, %(filter)s, 100000000))"),
         "our bits": path(f"_nearest_bits({where}, %(filter)s, 200, %(share)s)"),
+        "our index": path(f"_nearest_index({where}, %(filter)s, 100, %(share)s)"),
         "pgvector HNSW": plain(f"hnsw.ef_search = {EF}", "enable_seqscan = off", "enable_sort = off"),
         "pgvector iterative": plain(
             f"hnsw.ef_search = {EF}", "hnsw.iterative_scan = relaxed_order", "enable_seqscan = off", "enable_sort = off"
@@ -69,24 +69,15 @@ def systems(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, An
 
 
 def measure(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, Any], share: float, queries: list[str],
-            truth: list[set[int]]) -> list[dict[str, Any]]:  # fmt: skip
-    found = []
+            truth: list[set[int]]) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Recall and milliseconds of each."""
+    found = {}
     for system, search in systems(owner, tenant, model, name, chosen, share).items():
         search(queries[0])
         recalls, times = [], []
         for query, right in zip(queries, truth, strict=True):
-            started = time.perf_counter()
-            answer = search(query)
-            times.append((time.perf_counter() - started) * 1000)
+            answer, took = lib.timed(lambda: search(query))  # noqa: B023
+            times.append(took * 1000)
             recalls.append(len(right & set(answer)) / len(right))
-        found.append({
-            "filter": name, "system": system, "recall": float(np.mean(recalls)),
-            "p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95)),
-        })  # fmt: skip
+        found[system] = {"recall": float(np.mean(recalls))} | lib.percentiles(times)
     return found
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    print(f"{'filter':8}{'fixed path or rival':22} recall  p50 ms  p95 ms")
-    for row in rows:
-        print("{:8}{:22}{:7.3f}{:8.2f}{:8.2f}".format(*row.values()))

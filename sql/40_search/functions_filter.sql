@@ -88,6 +88,13 @@ $$;
 comment on function hartonomous._filter_candidates(int, jsonb) is
 'Artifacts with an occurrence that satisfies a filter, by the indexes of its metadata fields; NULL when none of them is indexed, or so many satisfy it that an index is of no use.';
 
+create or replace function hartonomous._filter_indexed(filter jsonb) returns boolean
+language sql stable parallel safe
+return _filter_indexed.filter ? 'source_uri_prefix'
+    or exists (select from hartonomous.metadata_index as i where _filter_indexed.filter -> 'metadata' ? i.field
+               and hartonomous._metadata_key(_filter_indexed.filter -> 'metadata' -> i.field) is not null);
+comment on function hartonomous._filter_indexed(jsonb) is 'Whether an index lists what satisfies a filter, or not much more.';
+
 create or replace function hartonomous._filter_ids(tenant_id int, filter jsonb, most int) returns bigint[]
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
@@ -126,15 +133,15 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
-    sort     constant smallint := (select m.modality from hartonomous.modality as m where m.name = filter ->> 'modality');
-    kind     constant text := filter ->> 'subtype';
-    after    constant timestamptz := coalesce((filter ->> 'created_after')::timestamptz, '-infinity');
-    before   constant timestamptz := (filter ->> 'created_before')::timestamptz;
-    prefix   constant text := coalesce(filter ->> 'source_uri_prefix', '');
-    noted    constant jsonb := coalesce(filter -> 'metadata', '{}');
-    modulus  constant int := coalesce((filter ->> '_modulus')::int, 1);  -- see _audit_filter
-    among    constant bigint[] := case when filter ? '_among' then array(select jsonb_array_elements_text(filter -> '_among')::bigint) end;
-    anywhere constant boolean := not filter ?| array['source_uri_prefix', 'metadata'];
+    sort     smallint;
+    kind     text;
+    after    timestamptz;
+    before   timestamptz;
+    prefix   text;
+    noted    jsonb;
+    modulus  int;
+    among    bigint[];
+    anywhere boolean;
     live     bigint[];
 begin
     if filter = '{}' then
@@ -143,6 +150,15 @@ begin
         join hartonomous.artifact as a on a.tenant_id = _filter_live.tenant_id and a.artifact_id = w.id
         where a.deleted_at is null;
     else
+        sort := (select m.modality from hartonomous.modality as m where m.name = filter ->> 'modality');
+        kind := filter ->> 'subtype';
+        after := coalesce((filter ->> 'created_after')::timestamptz, '-infinity');
+        before := (filter ->> 'created_before')::timestamptz;
+        prefix := coalesce(filter ->> 'source_uri_prefix', '');
+        noted := coalesce(filter -> 'metadata', '{}');
+        modulus := coalesce((filter ->> '_modulus')::int, 1);  -- see _audit_filter
+        among := case when filter ? '_among' then array(select jsonb_array_elements_text(filter -> '_among')::bigint) end;
+        anywhere := not filter ?| array['source_uri_prefix', 'metadata'];
         select array_agg(w.id order by w.position) into live
         from unnest(ids) with ordinality as w (id, position)
         join hartonomous.artifact as a on a.tenant_id = _filter_live.tenant_id and a.artifact_id = w.id
@@ -165,11 +181,13 @@ set jit = off as $$
 #variable_conflict use_column
 declare
     sample bigint[];
+    taken  int;
+    passed int;
 begin
     -- ids are permuted, so those that follow any one are a random sample, and their density tells how many there are
-    select case when count(*) < 256 then count(*) else 255 * (1::bigint << 40) / greatest(max(s.artifact_id), 1) end into rows
+    select case when count(*) < 100 then count(*) else 99 * (1::bigint << 40) / greatest(max(s.artifact_id), 1) end into rows
     from (select e.artifact_id from hartonomous.atom_embedding as e
-          where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id order by e.artifact_id limit 256) as s;
+          where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id order by e.artifact_id limit 100) as s;
     share := 1;
     if filter <> '{}' then
         select array_agg(e.artifact_id) into sample
@@ -177,9 +195,15 @@ begin
               where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id
                 and e.artifact_id >= case when rows > 1000 then hashtextextended(_filter_share.filter::text, 0) & ((1::bigint << 39) - 1) else 0 end
               order by e.artifact_id limit 100) as e;
-        share := (cardinality(hartonomous._filter_live(tenant_id, sample, filter, 100)) + 0.5) / (coalesce(cardinality(sample), 0) + 1);
+        taken := 30;  -- of what is rare, or common, that is enough to tell
+        passed := cardinality(hartonomous._filter_live(tenant_id, sample[:taken], filter, taken));
+        if passed between 1 and 15 then
+            taken := 100;
+            passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:], filter, taken));
+        end if;
+        share := (passed + 0.5) / (least(taken, coalesce(cardinality(sample), 0)) + 1);
     end if;
 end
 $$;
 comment on function hartonomous._filter_share(int, bigint, jsonb) is
-'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 100.';
+'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 30 to 100.';

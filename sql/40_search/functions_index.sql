@@ -4,20 +4,24 @@ return format('atom_embedding_hnsw_%s_%s', _embedding_index_name.tenant_id, _emb
 comment on function hartonomous._embedding_index_name(int, bigint) is 'Name of the HNSW index of a tenant''s embeddings by a model.';
 
 create or replace function hartonomous._embedding_index_form(dimensions int, out key text, out operators text, out ordering text)
-language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-begin atomic
-    select f.key, f.operators, f.key || f.ordering
-    from (values
-        (2000, format('(embedding::@extschema:vector@.vector(%s))', _embedding_index_form.dimensions), '@extschema:vector@.vector_cosine_ops',
-         format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.vector(%s)', _embedding_index_form.dimensions)),
-        (4000, format('(embedding::@extschema:vector@.halfvec(%s))', _embedding_index_form.dimensions), '@extschema:vector@.halfvec_cosine_ops',
-         format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.halfvec(%s)', _embedding_index_form.dimensions)),
-        (16000, format('(bits::bit(%s))', _embedding_index_form.dimensions), '@extschema:vector@.bit_hamming_ops',
-         format(' operator(@extschema:vector@.<~>) @extschema:vector@.binary_quantize($1)::bit(%s)', _embedding_index_form.dimensions))
-    ) as f (most, key, operators, ordering)
-    where f.most >= _embedding_index_form.dimensions order by f.most limit 1;
-end;
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if dimensions <= 2000 then
+        key := format('(embedding::@extschema:vector@.vector(%s))', dimensions);
+        operators := '@extschema:vector@.vector_cosine_ops';
+        ordering := key || format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.vector(%s)', dimensions);
+    elsif dimensions <= 4000 then
+        key := format('(embedding::@extschema:vector@.halfvec(%s))', dimensions);
+        operators := '@extschema:vector@.halfvec_cosine_ops';
+        ordering := key || format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.halfvec(%s)', dimensions);
+    else
+        key := format('(bits::bit(%s))', dimensions);
+        operators := '@extschema:vector@.bit_hamming_ops';
+        ordering := key || format(' operator(@extschema:vector@.<~>) @extschema:vector@.binary_quantize($1)::bit(%s)', dimensions);
+    end if;
+end
+$$;
 comment on function hartonomous._embedding_index_form(int) is
 'What an HNSW index holds of embeddings (vectors up to 2,000 dimensions, half precision up to 4,000, sign bits beyond), its operator class, and the order by a query vector $1 that it gives.';
 

@@ -91,13 +91,16 @@ set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set enable_seqscan
 #variable_conflict use_column
 begin
     perform set_config('hnsw.ef_search', candidates::text, true);
-    -- an index of one tenant's rows by one model is found by a query that names them
+    -- an index of one tenant's rows by one model is found by a query that names them; to plan that takes a tenth of a millisecond, so it is short
     execute format(
-        'select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)'
-        ' from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance from hartonomous.atom_embedding as e'
-        ' where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n', tenant_id, model_id,
-        (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, least(candidates, most))
+        'select array_agg(n.artifact_id), array_agg(n.distance) from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance'
+        ' from hartonomous.atom_embedding as e where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n',
+        tenant_id, model_id, (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, least(candidates, most))
     into ids, distances using query;
+    if @extschema:vector@.vector_dims(query) > 2000 then  -- an index of half vectors or of signs gives another order
+        select array_agg(n.id order by n.distance, n.id), array_agg(n.distance order by n.distance, n.id) into ids, distances
+        from unnest(ids, distances) as n (id, distance);
+    end if;
 end
 $$;
 comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int, int) is
@@ -110,8 +113,8 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
     take constant int := least(1000, ceil((candidates + 8) / share));
-    -- an index of half vectors or of signs gives another order than the vectors
-    most int := case when @extschema:vector@.vector_dims(query) <= 2000 then least(take, ceil((k + 16) * 1.5 / share)) else take end;
+    most int := case when @extschema:vector@.vector_dims(query) > 2000 then take when filter = '{}' then least(take, k + 4)
+                     else least(take, ceil((k + 16) * 1.5 / share)) end;
     live bigint[];
 begin
     loop

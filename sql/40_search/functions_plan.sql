@@ -6,83 +6,98 @@ comment on function hartonomous._filter_class(jsonb, double precision) is
 'Class of a filter by the share of rows that satisfy it, as embedding_curve has them; its class far is for queries far from what does.';
 
 create or replace function hartonomous._search_options(
-    tenant_id int, model_id bigint, k int, filter jsonb, recall real, share double precision, rows bigint)
-returns table (path text, candidates int, ms double precision, far double precision, rejected text)
+    tenant_id int, model_id bigint, k int, filter jsonb, recall real, share double precision, rows bigint,
+    out paths text[], out candidates int[], out ms double precision[], out far double precision[], out rejected text[], out far_candidates int)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 #variable_conflict use_column
+declare
+    class   constant text := hartonomous._filter_class(filter, share);
+    -- the fewest candidates that keep the recall, with margin
+    least_bound constant real := 0.8 * recall + 0.2;
+    least_worst constant real := recall - 0.2;
+    measured_k  constant int := case when k <= 10 then 10 when k <= 100 then 100 end;
+    m       record;
+    unfit   text;
+    bits    int;
 begin
-    return query
-    with s as (
-        select coalesce(m.scan_us, 1) as scan_us, coalesce(m.fetch_us, 3) as fetch_us, coalesce(m.filter_us, 5) as filter_us, coalesce(m.list_us, 0.5) as list_us, m.bits_us,
-               case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
-                    when _search_options.recall >= 1 then 'recall 1 is exact'
-                    when m.model_state <> hartonomous._model_state(_search_options.model_id) then 'analyzed with other weights of the model'
-                    when _search_options.rows > 2 * m.rows + 1000
-                    then format('about %s rows, but %s when analyzed', _search_options.rows, m.rows)
-                    when hartonomous._filter_class(_search_options.filter, _search_options.share) = any (m.exact_classes)
-                    then 'fewer were found than was asked: hartonomous.recall_status' end as unfit
-        from (select) as always
-        left join hartonomous.embedding_statistics as m on m.tenant_id = _search_options.tenant_id and m.model_id = _search_options.model_id
-    ), class as (
-        select hartonomous._filter_class(_search_options.filter, _search_options.share) as name
-    ), enough as (  -- the fewest candidates that keep the recall, with margin
-        select distinct on (c.path, c.filter_class) c.path, c.filter_class, c.candidates, c.ms, c.far
-        from hartonomous.embedding_curve as c
-        where c.tenant_id = _search_options.tenant_id and c.model_id = _search_options.model_id
-          and c.k = case when _search_options.k <= 10 then 10 when _search_options.k <= 100 then 100 end
-          and c.lower_bound >= 0.8 * _search_options.recall + 0.2 and c.worst >= _search_options.recall - 0.2
-        order by c.path, c.filter_class, c.candidates
-    ), measured as (  -- nobody knows beforehand whether a filter is correlated against the query
-        select e.path, max(e.candidates) as candidates, max(e.ms) as ms, max(e.far) as far
-        from enough as e cross join class as c
-        where e.path = 'index' or e.filter_class = c.name or e.filter_class = 'far' and c.name <> 'none'
-        group by e.path having count(*) = case when e.path = 'index' or _search_options.filter = '{}' then 1 else 2 end
-    )
-    select 'exact', null::int,  -- twice: those that are checked in vain are all looked up
-           (_search_options.rows * s.scan_us + least(_search_options.rows, (_search_options.k + 16) * 3 / _search_options.share) * s.filter_us) / 1000,
-           null::double precision, null::text
-    from s
-    union all
-    select 'among', null, _search_options.rows * (s.list_us + _search_options.share * s.fetch_us) / 1000, null,
-           case when _search_options.filter = '{}' then 'no filter' end
-    from s
-    union all
-    select 'bits', m.candidates,
-           (_search_options.rows * s.bits_us + 1.3 * (m.candidates + 8) / _search_options.share * s.filter_us + m.candidates * s.fetch_us) / 1000,
-           m.far, coalesce(s.unfit, case when m.path is null then 'never met that recall when analyzed' end)
-    from s left join measured as m on m.path = 'bits'
-    union all
-    select 'index', m.candidates, (m.ms + (_search_options.k + 16) * 1.5 * s.filter_us / 1000) / _search_options.share, m.far,
-           coalesce(s.unfit, case when not hartonomous._embedding_index_usable(_search_options.tenant_id, _search_options.model_id) then 'no index'
-                                  when m.path is null then 'never met that recall when analyzed'
-                                  when (m.candidates + 8) / _search_options.share > 1000 then 'would need more than 1000 candidates' end)
-    from s left join measured as m on m.path = 'index';
+    select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes,
+           hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed,
+           own.candidates as bits, own.far as bits_far, far.candidates as bits_beyond, far.far as bits_beyond_far,
+           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms
+    into m
+    from hartonomous.embedding_statistics as s
+    join hartonomous.model as o on o.model_id = s.model_id
+    left join lateral (
+        select c.candidates, c.far from hartonomous.embedding_curve as c
+        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'bits' and c.filter_class = class and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as own on true
+    left join lateral (
+        select c.candidates, c.far from hartonomous.embedding_curve as c
+        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'bits' and c.filter_class = 'far' and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as far on true
+    left join lateral (
+        select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
+        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'none' and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as hnsw on true
+    left join pg_index as x on x.indexrelid = to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id))
+    where s.tenant_id = _search_options.tenant_id and s.model_id = _search_options.model_id;
+    unfit := case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
+                  when recall >= 1 then 'recall 1 is exact'
+                  when m.other_weights then 'analyzed with other weights of the model'
+                  when rows > 2 * m.rows + 1000 then format('about %s rows, but %s when analyzed', rows, m.rows)
+                  when class = any (m.exact_classes) then 'fewer were found than was asked: hartonomous.recall_status' end;
+    -- nobody knows beforehand whether a filter is correlated against the query
+    bits := case when filter = '{}' then m.bits when m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
+    far_candidates := m.bits_beyond;
+    paths := array['exact', 'among', 'bits', 'index'];
+    candidates := array[null, null, bits, m.index];
+    far := array[null, null, case when filter = '{}' then m.bits_far else greatest(m.bits_far, m.bits_beyond_far) end, m.index_far];
+    ms := array[  -- of exact those that are checked in vain are all looked up
+        (rows * coalesce(m.scan_us, 1) + least(rows, (k + 16) * 3 / share) * coalesce(m.filter_us, 5)) / 1000,
+        rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.filter_us, 5) else coalesce(m.list_us, 0.5) end
+                + share * coalesce(m.fetch_us, 3)) / 1000,
+        (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
+        (m.index_ms + (k + 16) * 1.5 * m.filter_us / 1000) / share];
+    rejected := array[
+        null,
+        case when filter = '{}' then 'no filter' end,
+        coalesce(unfit, case when bits is null then 'never met that recall when analyzed' end),
+        coalesce(unfit, case when m.indexed is not true then 'no index'
+                             when m.index is null then 'never met that recall when analyzed'
+                             when (m.index + 8) / share > 1000 then 'would need more than 1000 candidates' end)];
 end
 $$;
 comment on function hartonomous._search_options(int, bigint, int, jsonb, real, double precision, bigint) is
-'Every path to a tenant''s nearest embeddings with its expected milliseconds, the candidates it takes to meet a recall, the distance beyond which a query is unlike those measured, and why it cannot be taken.';
+'Every path to a tenant''s nearest embeddings with the candidates it takes to meet a recall, its expected milliseconds, the distance beyond which a query is unlike those measured, and why it cannot be taken; far_candidates: what bits would take for a query that is unlike those measured (NULL: compare all).';
 
 create or replace function hartonomous._search_plan(
     tenant_id int, model_id bigint, k int, filter jsonb, recall real,
     out path text, out candidates int, out far double precision, out far_candidates int, out share double precision, out rows bigint)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
+declare
+    o record;
+    ms double precision;
 begin
-    select f.share, f.rows into share, rows from hartonomous._filter_share(tenant_id, model_id, filter) as f;
+    o := hartonomous._filter_share(tenant_id, model_id, filter);
+    share := o.share;
+    rows := o.rows;
     if rows = 0 then
         path := 'exact';
         return;
     end if;
-    select o.path, o.candidates, o.far into path, candidates, far
-    from hartonomous._search_options(tenant_id, model_id, k, filter, recall, share, rows) as o
-    where o.rejected is null order by o.ms, o.path limit 1;
+    o := hartonomous._search_options(tenant_id, model_id, k, filter, recall, share, rows);
+    for i in 1 .. cardinality(o.paths) loop
+        if o.rejected[i] is null and (ms is null or o.ms[i] < ms) then
+            path := o.paths[i];
+            candidates := o.candidates[i];
+            far := o.far[i];
+            ms := o.ms[i];
+        end if;
+    end loop;
     if path in ('bits', 'index') then
-        select min(c.candidates) into far_candidates from hartonomous.embedding_curve as c
-        where c.tenant_id = _search_plan.tenant_id and c.model_id = _search_plan.model_id and c.path = 'bits' and c.filter_class = 'far'
-          and c.k = case when _search_plan.k <= 10 then 10 else 100 end
-          and c.lower_bound >= 0.8 * _search_plan.recall + 0.2 and c.worst >= _search_plan.recall - 0.2;
+        far_candidates := o.far_candidates;
     end if;
 end
 $$;
@@ -99,9 +114,11 @@ declare
     most constant int := least(greatest(2000, 4 * plan.rows * plan.share), 1000000);
     among bigint[];
 begin
-    exact := false;
     path := plan.path;
-    if plan.path = 'index' then
+    exact := plan.rows = 0;
+    if exact then
+        return;
+    elsif plan.path = 'index' then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_index(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
     elsif plan.path = 'bits' then
@@ -155,7 +172,8 @@ begin
             'path', plan.path, 'candidates', plan.candidates, 'candidates_far', plan.far_candidates, 'options', (
                 select jsonb_agg(jsonb_build_object('path', o.path, 'candidates', o.candidates, 'ms', round(o.ms::numeric, 3), 'rejected',
                                      coalesce(o.rejected, case when o.path <> plan.path then 'takes longer' end)) order by o.ms, o.path)
-                from hartonomous._search_options(seen, target, k, wanted, recall, plan.share, plan.rows) as o));
+                from hartonomous._search_options(seen, target, k, wanted, recall, plan.share, plan.rows) as n
+                cross join lateral unnest(n.paths, n.candidates, n.ms, n.rejected) as o (path, candidates, ms, rejected)));
     end loop;
     return jsonb_build_object('k', k, 'recall', recall, 'filter', wanted, 'parts', parts);
 end

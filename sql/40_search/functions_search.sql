@@ -9,7 +9,9 @@ begin
     elsif recall is null or not recall between 0 and 1 then
         raise exception 'recall is %, expected 0 to 1', coalesce(recall::text, 'NULL') using errcode = '22023';
     end if;
-    perform hartonomous._filter_check(coalesce(filter, '{}'));
+    if filter <> '{}' then
+        perform hartonomous._filter_check(filter);
+    end if;
 end
 $$;
 comment on function hartonomous._search_check(int, jsonb, timestamptz, real) is 'Checks the arguments that all searches share.';
@@ -89,11 +91,18 @@ returns table (artifact_id bigint, score real, source_uri text, snippet text, ve
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+    verdict constant text := case when coalesce(cardinality(ids), 0) < k then 'short' when exact then 'exact' else 'recall>=' || recall end;
 begin
+    if not snippets then  -- a fifth of a millisecond less than with what a join would need
+        return query
+        select i.artifact_id, case when not masked then i.score::real end, null::text, null::text, verdict
+        from unnest(ids, scores) as i (artifact_id, score) order by i.score desc, i.artifact_id limit _search_rows.k;
+        return;
+    end if;
     return query
     select n.artifact_id, case when not masked then n.score::real end, hartonomous._mask_text(masked, s.source_uri),
-           hartonomous._mask_text(masked, s.snippet),
-           case when count(*) over () < _search_rows.k then 'short' when exact then 'exact' else 'recall>=' || recall end
+           hartonomous._mask_text(masked, s.snippet), verdict
     from (select i.artifact_id, i.score from unnest(ids, scores) as i (artifact_id, score)
           order by i.score desc, i.artifact_id limit _search_rows.k) as n
     left join lateral (
@@ -101,7 +110,7 @@ begin
         from hartonomous.artifact as a
         left join hartonomous.artifact_source as o
           on o.tenant_id = a.tenant_id and o.artifact_id = a.artifact_id and hartonomous._occurrence_match(o, _search_rows.filter)
-        where a.tenant_id in (0, _search_rows.tenant_id) and a.artifact_id = n.artifact_id and snippets
+        where a.tenant_id in (0, _search_rows.tenant_id) and a.artifact_id = n.artifact_id
         order by o.source_uri collate "C" limit 1) as s on true
     order by n.score desc, n.artifact_id;
 end

@@ -19,7 +19,7 @@ reset role;
 -- the cheapest depends on the machine: sign bits are
 create or replace function hartonomous._embedding_costs(
     tenant_id int, model_id bigint, query public.vector, rows bigint, out scan_us real, out bits_us real, out fetch_us real, out filter_us real, out list_us real)
-language sql volatile parallel unsafe begin atomic select 100, 0.1, 1, 0.01, 100; end;
+language sql volatile parallel unsafe begin atomic select 100, 0.1, 100, 0.01, 100; end;
 
 create function pg_temp.search(filter jsonb default '{}', recall real default 0.9) returns bigint language sql as $$
     select count(distinct a.i) from asked as a cross join lateral hartonomous.search_vector(a.v, 10, 'outside', search.filter, recall => search.recall) as s$$;

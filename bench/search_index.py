@@ -1,0 +1,125 @@
+"""An HNSW index of what everybody sees: search_vector beside bare pgvector with the same index, at equal recall."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import lib
+import psycopg
+import search_build as build
+from psycopg.conninfo import make_conninfo
+from search_classes import RECALLS, K, Row
+
+np = lib.np
+SEARCH = (
+    "select artifact_id, verdict"
+    " from hartonomous.search_vector(%s::vector, 10, 'bench', recall => %s::real, snippets => false)"
+)
+BARE = "select artifact_id from plain order by v <=> %s::vector limit 10"
+EFS = (20, 30, 40, 60, 80, 100, 130, 160, 200, 250, 320, 400, 500, 640, 800, 1000)
+QUERIES = 500
+
+
+def everybody(options: argparse.Namespace) -> list[Row]:
+    given = build.vectors(options, 2 * options.rows)
+    return run(options, "bench_search_everybody", given, 16, 128)
+
+
+def million(options: argparse.Namespace) -> list[Row]:
+    given, _ = build.synthetic(options.many + QUERIES, options.dimensions)
+    return run(options, "bench_search_million", given, 24, 128, most_ms=50)
+
+
+def run(
+    options: argparse.Namespace, database: str, given: Any, m: int, ef_construction: int, most_ms: float | None = None
+) -> list[Row]:
+    stored, queries = given[:-QUERIES], given[-QUERIES:]
+    dsn = make_conninfo(lib.dsn(), dbname=database)
+    if not (options.keep and build.exists(database)):
+        began = time.time()
+        dsn = build.create(database)
+        with psycopg.connect(dsn, autocommit=True) as owner, build.acting(owner, 0) as role:
+            build.load(role, stored, range(len(stored)), np.zeros(len(stored), int))
+            loaded = time.time() - began
+            owner.execute("vacuum analyze")
+            made = build.index(owner, 0, m, ef_construction)
+            analyzed = build.analyze(role)
+            print(f"loaded in {loaded:.0f} s, index made in {made:.0f} s, analyzed in {analyzed:.0f} s")
+            bare(owner, m, ef_construction)
+    with (
+        psycopg.connect(dsn, autocommit=True) as owner,
+        build.acting(owner, 0) as role,
+        psycopg.connect(role, autocommit=True) as client,
+    ):
+        ids = np.array(
+            [
+                row[0]
+                for row in owner.execute(
+                    "select artifact_id from hartonomous.artifact_source order by (metadata ->> 'n')::int"
+                )
+            ]
+        )
+        truth = build.nearest(stored, ids, queries)
+        owner.execute(
+            "set jit = off; set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0"
+        )
+        return compared(client, owner, [build.literal(query) for query in queries], truth, len(stored), most_ms)
+
+
+def bare(owner: psycopg.Connection[Any], m: int, ef_construction: int) -> None:
+    """The same vectors in a table of its own, under the same index."""
+    owner.execute(
+        "drop table if exists plain; create table plain as"
+        " select artifact_id, embedding::vector(384) as v from hartonomous.atom_embedding"
+    )
+    owner.execute(
+        f"create index on plain using hnsw (v vector_cosine_ops) with (m = {m}, ef_construction = {ef_construction})"
+    )
+    owner.execute("vacuum analyze plain")
+
+
+def compared(
+    client: Any, owner: Any, queries: list[str], truth: list[set[int]], rows: int, most_ms: float | None
+) -> list[Row]:
+    found = []
+    for asked in RECALLS:
+        ours = lambda query: client.execute(SEARCH, [query, asked], prepare=True).fetchall()  # noqa: B023, E731
+        recall, _ = measure(ours, queries, truth)
+        ef = next((ef for ef in EFS if pgvector(owner, ef, queries[:200], truth)[0] >= recall - 0.002), EFS[-1])
+        theirs = lambda query: owner.execute(BARE, [query], prepare=True).fetchall()  # noqa: E731
+        times: dict[str, list[float]] = {"ours": [], "bare": []}
+        exact = 0
+        for query in queries:
+            answer, took = lib.timed(lambda: ours(query))  # noqa: B023
+            exact += answer[0][1] == "exact"
+            times["ours"].append(1000 * took)
+            times["bare"].append(1000 * lib.timed(lambda: theirs(query))[1])  # noqa: B023
+        middle = {name: float(np.median(some)) for name, some in times.items()}
+        slow = {name: float(np.percentile(some, 95)) for name, some in times.items()}
+        reached = {"ours": recall, "bare": pgvector(owner, ef, queries, truth)[0], "bare's ef": ef}
+        reached["exact"] = exact / len(queries)
+        what = f"{rows:,} rows of everybody, {asked:.2f} asked"
+        found += [
+            lib.row(f"{what}: recall", "", reached, 3, least=asked),
+            lib.row(f"{what}: p95", "ms", slow, 2, most=most_ms),
+            lib.row(f"{what}: median", "ms", {**middle, "more": middle["ours"] - middle["bare"]}, 2),
+            lib.row(f"{what}: of bare's time", "times", {"ours": middle["ours"] / middle["bare"]}, 2, most=1.1),
+        ]
+    return found
+
+
+def pgvector(owner: Any, ef: int, queries: list[str], truth: list[set[int]]) -> tuple[float, float]:
+    owner.execute(f"set hnsw.ef_search = {ef}")
+    return measure(lambda query: owner.execute(BARE, [query], prepare=True).fetchall(), queries, truth[: len(queries)])
+
+
+def measure(search: Any, queries: list[str], truth: list[set[int]]) -> tuple[float, float]:
+    """Recall, and the median of milliseconds."""
+    recalls, times = [], []
+    for query, right in zip(queries, truth, strict=True):
+        answer, took = lib.timed(lambda: search(query))  # noqa: B023
+        recalls.append(len(right & {row[0] for row in answer}) / K)
+        times.append(1000 * took)
+    return float(np.mean(recalls)), float(np.median(times))
