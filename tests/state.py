@@ -154,6 +154,8 @@ NO_STATE = {
     "modality", "operation", "tenant_table", "permit_check", "transaction_time", "context_secret",
     "audit_log", "audit_seal", "audit_unsealed", "atom_reference_change",
     "search_sample", "recall_state", "recall_action",
+    # what work left behind as earlier versions depends on its batches
+    "artifact_history", "artifact_source_history", "atom_embedding_history",
 }  # fmt: skip
 
 Digest = dict[str, str]

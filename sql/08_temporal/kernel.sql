@@ -74,13 +74,25 @@ $$;
 comment on function hartonomous._version_stamp() is
 'Row trigger: stamps the new version of a row with the transaction that writes it.';
 
-create or replace function hartonomous._version_columns(relation regclass, template text) returns text
+create or replace function hartonomous._version_omitted(relation regclass) returns name[]
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    return coalesce((select convert_from(substr(t.tgargs, 1, octet_length(t.tgargs) - 1), getdatabaseencoding())::name[] from pg_trigger as t
+                     where t.tgrelid = relation and t.tgfoid = 'hartonomous._version_keep'::regproc and t.tgnargs = 1 limit 1), '{}');
+end
+$$;
+comment on function hartonomous._version_omitted(regclass) is
+'Columns of a versioned table that its history does not have: its triggers say so, which every dump has.';
+
+create or replace function hartonomous._version_columns(relation regclass, template text, omitted text default null) returns text
 language sql stable parallel safe
-return (select string_agg(format(_version_columns.template, a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
-        from pg_attribute as a
+return (select string_agg(format(case when a.attname = any (o.names) then _version_columns.omitted else _version_columns.template end,
+                                 a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+        from pg_attribute as a cross join (select hartonomous._version_omitted(_version_columns.relation)) as o (names)
         where a.attrelid = _version_columns.relation and a.attnum > 0 and not a.attisdropped and a.attname <> 'sys_begin');
-comment on function hartonomous._version_columns(regclass, text) is
-'Columns of a versioned table without the bookkeeping, each formatted from its name (%1$I) and type (%2$s), as one list.';
+comment on function hartonomous._version_columns(regclass, text, text) is
+'Columns of a versioned table without the bookkeeping, each formatted from its name (%1$I) and type (%2$s), those that its history does not have from another template (NULL: not at all), as one list.';
 
 create or replace function hartonomous._version_history(relation regclass) returns regclass
 language sql stable parallel safe
@@ -103,22 +115,33 @@ begin atomic
         select from pg_attribute as a
         left join pg_attribute as h on h.attrelid = _version_fits.history and h.attname = a.attname and not h.attisdropped
         where a.attrelid = _version_fits.relation and a.attnum > 0 and not a.attisdropped
-          and (h.atttypid is distinct from a.atttypid or (a.attname = 'sys_begin' and a.atttypid <> 'bigint'::regtype)));
+          and (h.atttypid is distinct from a.atttypid or (a.attname = 'sys_begin' and a.atttypid <> 'bigint'::regtype))
+          and a.attname <> all ((select hartonomous._version_omitted(_version_fits.relation))::name[]));
 end;
 comment on function hartonomous._version_fits(regclass, regclass) is
-'Whether a history has every column of its table, of the same type: a cast between them might be of the table owner''s making.';
+'Whether a history has every column of its table, but for those omitted, of the same type: a cast between them might be of the table owner''s making.';
 
 create or replace function hartonomous._version_keep() returns trigger
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
-    history constant regclass := hartonomous._version_history(tg_relid);
+    history regclass;
 begin
+    if not exists (select from old_rows) then
+        return null;
+    end if;
+    -- of another type than ours it might be compared by a function of the table owner's making
+    if (select a.atttypid from pg_attribute as a where a.attrelid = tg_relid and a.attname = 'sys_begin') = 'bigint'::regtype then
+        -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
+        if not exists (select from old_rows as o where o.sys_begin <> hartonomous._stamp()) then
+            return null;
+        end if;
+    end if;
+    history := hartonomous._version_history(tg_relid);
     if not hartonomous._version_fits(tg_relid, history) then
         raise exception 'the history of table % lacks a column of it, or is not ours', tg_relid::regclass
             using errcode = '55000', hint = format('select hartonomous.system_versioning_add(%L) again, as a superuser', tg_relid::regclass);
     end if;
-    -- a version written and replaced by one transaction was in nobody's snapshot: it leaves no history
     execute format('insert into %s (%s, sys_begin, sys_end) select %s, o.sys_begin, $1 from old_rows as o where o.sys_begin <> $1',
                    history, hartonomous._version_columns(tg_relid, '%1$I'),
                    hartonomous._version_columns(tg_relid, 'o.%1$I')) using hartonomous._stamp();
@@ -138,7 +161,7 @@ end
 $$;
 comment on function hartonomous._version_truncate() is 'Statement trigger: refuses TRUNCATE, which no history could follow.';
 
-create or replace function hartonomous.system_versioning_add(relation regclass) returns void
+create or replace function hartonomous.system_versioning_add(relation regclass, omitted text[] default '{}') returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -147,33 +170,41 @@ declare
     history text;
     added   record;
 begin
+    if omitted is null or array_position(omitted, null) is not null then
+        raise exception 'omitted is NULL or has one' using errcode = '22004', hint = 'omit it when the history has all columns';
+    end if;
     select n.nspname, c.relname into strict space, base
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where c.oid = relation;
     history := format('%I.%I', space, base || '_history');
     if to_regclass(history) is null then
-        perform hartonomous._version_begin(relation, format('%I', space), history);
+        perform hartonomous._version_begin(relation, format('%I', space), history, omitted);
     end if;
     for added in
         select a.attname, format_type(a.atttypid, a.atttypmod) as type from pg_attribute as a
         where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
           and not exists (select from pg_attribute as h where h.attrelid = to_regclass(history) and h.attname = a.attname)
+          and a.attname <> all (hartonomous._version_omitted(relation))
     loop
         execute format('alter table %s add column %I %s', history, added.attname, added.type);
     end loop;
     perform hartonomous._version_readers(relation, format('%I', space), base, history);
 end
 $$;
-comment on function hartonomous.system_versioning_add(regclass) is
-'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. Needs a superuser, as it creates functions and triggers.';
+comment on function hartonomous.system_versioning_add(regclass, text[]) is
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. omitted: columns that the history does not have, such as those that follow from others; they are NULL in versions that are past, and stay left out. Needs a superuser, as it creates functions and triggers.';
 
-create or replace function hartonomous._version_begin(relation regclass, space text, history text) returns void
+create or replace function hartonomous._version_begin(relation regclass, space text, history text, omitted text[]) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
     event text;
+    left_out text;
 begin
     execute format('alter table %s add column sys_begin bigint not null default hartonomous._stamp()', relation);
     execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
+    foreach left_out in array omitted loop
+        execute format('alter table %s drop column if exists %I', history, left_out);
+    end loop;
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     execute format('grant usage on schema %s to hartonomous_definer', space);
     execute format('grant select, insert, update, delete on %s to hartonomous_definer', history);
@@ -181,12 +212,13 @@ begin
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
     foreach event in array array['update', 'delete'] loop
         execute format('create trigger version_keep_%s after %1$s on %s referencing old table as old_rows
-                        for each statement execute function hartonomous._version_keep()', event, relation);
+                        for each statement execute function hartonomous._version_keep(%s)', event, relation,
+                       case when omitted <> '{}' then quote_literal(omitted::name[]) end);
     end loop;
     execute format('create trigger version_truncate before truncate on %s execute function hartonomous._version_truncate()', relation);
 end
 $$;
-comment on function hartonomous._version_begin(regclass, text, text) is 'Creates the history table of a table and the triggers that fill it.';
+comment on function hartonomous._version_begin(regclass, text, text, text[]) is 'Creates the history table of a table and the triggers that fill it.';
 
 create or replace function hartonomous._version_readers(relation regclass, space text, base text, history text) returns void
 language plpgsql volatile parallel unsafe
@@ -194,12 +226,13 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     -- one row per version with the times of the two transactions that bound it; few transactions, many rows
     versions constant text := format($q$
-        with v as (select %3$s, sys_begin, null::bigint as sys_end from %1$s union all select %3$s, sys_begin, sys_end from %2$s),
+        with v as (select %3$s, sys_begin, null::bigint as sys_end from %1$s union all select %5$s, sys_begin, sys_end from %2$s),
              t as materialized (select x, hartonomous._commit_time(x) as at
                   from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x))
         select %4$s, b.at as valid_from, coalesce(e.at, 'infinity') as valid_to
         from v join t as b on b.x = v.sys_begin left join t as e on e.x = v.sys_end$q$, relation, history,
-        hartonomous._version_columns(relation, '%1$I'), hartonomous._version_columns(relation, 'v.%1$I'));
+        hartonomous._version_columns(relation, '%1$I', '%1$I'), hartonomous._version_columns(relation, 'v.%1$I', 'v.%1$I'),
+        hartonomous._version_columns(relation, '%1$I', 'null'));
     -- a query of its own, so that it is asked once, and also of a history that has no rows
     reaches constant text := format('(select hartonomous._history_refuse(r.relation, r.kept_since, $1)
                                       from hartonomous.version_retention as r where r.relation = %L::regclass and r.kept_since > $1) is null', relation);
@@ -222,7 +255,7 @@ begin
         end if;
         execute format('create function %s returns table (%s, valid_from timestamptz, valid_to timestamptz)
                         language sql stable parallel safe set search_path = pg_catalog, pg_temp as %L',
-                       name, hartonomous._version_columns(relation, '%1$I %2$s'), versions || ' ' || reader.condition);
+                       name, hartonomous._version_columns(relation, '%1$I %2$s', '%1$I %2$s'), versions || ' ' || reader.condition);
         execute format('revoke all on function %s from public', name);
         execute format('grant execute on function %s to hartonomous_reader', name);
         execute format('comment on function %s is %L', name,

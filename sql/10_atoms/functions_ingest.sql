@@ -295,7 +295,9 @@ begin
                           where (k.artifact_id, k.source_uri) = (s.artifact_id, s.source_uri))
         returning s.*
     ), kept as (
-        insert into hartonomous.artifact_source_removed select r.* from removed as r returning artifact_id
+        insert into hartonomous.artifact_source_removed
+        select r.artifact_source_id, r.tenant_id, r.artifact_id, r.source_uri, r.document_uri, r.position, r.metadata, r.created_at from removed as r
+        returning artifact_id
     )
     select array_agg(distinct k.artifact_id) into gone from kept as k where k.artifact_id not in (select unnest(_document_retire.artifact_ids));
 

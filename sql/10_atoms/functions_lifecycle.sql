@@ -1,3 +1,40 @@
+create or replace function hartonomous._artifact_tables() returns table (relation regclass, history regclass)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select t.relation, hartonomous._version_history(t.relation) from hartonomous.tenant_table as t
+    where hartonomous._version_history(t.relation) is not null
+      and exists (select from pg_attribute as a where a.attrelid = t.relation and a.attname = 'artifact_id' and not a.attisdropped);
+end;
+comment on function hartonomous._artifact_tables() is 'Tenant tables with a history whose rows are of an artifact, artifact itself among them.';
+
+create or replace function hartonomous._artifact_rows_delete(tenant_id int, artifact_ids bigint[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    gone record;
+begin
+    for gone in select t.relation from hartonomous._artifact_tables() as t where t.relation <> 'hartonomous.artifact'::regclass loop
+        execute format('delete from %s where tenant_id = $1 and artifact_id = any ($2)', gone.relation) using tenant_id, artifact_ids;
+    end loop;
+end
+$$;
+comment on function hartonomous._artifact_rows_delete(int, bigint[]) is
+'Deletes what goes with artifacts, each table at once: as they went one by one, each would write its history by itself.';
+
+create or replace function hartonomous._artifact_history_delete(tenant_id int, artifact_ids bigint[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    gone record;
+begin
+    for gone in select t.history from hartonomous._artifact_tables() as t loop
+        execute format('delete from %s where tenant_id = $1 and artifact_id = any ($2)', gone.history) using tenant_id, artifact_ids;
+    end loop;
+end
+$$;
+comment on function hartonomous._artifact_history_delete(int, bigint[]) is 'Removes the earlier versions of artifacts and of what went with them.';
+
 create or replace function hartonomous.artifact_purge(artifact_id bigint) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -29,16 +66,18 @@ begin
     where e.tenant_id = tenant
       and ((e.from_type = 'artifact' and e.from_id = any (ids)) or (e.to_type = 'artifact' and e.to_id = any (ids)));
     delete from hartonomous.graph_node as n where n.tenant_id = tenant and n.node_type = 'artifact' and n.node_id = any (ids);
+    perform hartonomous._artifact_rows_delete(tenant, ids);
     with purged as (
         delete from hartonomous.artifact as a where a.tenant_id = tenant and a.artifact_id = any (ids) returning a.tenant_id, a.h_xy, a.h_yz, a.h_zm
     )
     insert into hartonomous.atom_reference_change (tenant_id, h_xy, h_yz, h_zm, change)
     select p.tenant_id, array_agg(p.h_xy), array_agg(p.h_yz), array_agg(p.h_zm), array_agg(-1) from purged as p group by p.tenant_id;
+    perform hartonomous._artifact_history_delete(tenant, ids);
     perform hartonomous._audit('artifact_purge', tenant, jsonb_build_object('artifact_ids', ids));
 end
 $$;
 comment on function hartonomous.artifact_purge(bigint) is
-'Removes a deleted artifact for good, with its occurrences, embeddings and place in the graph, a document together with the passages that were deleted with it. Its bytes go by atom_collect_garbage, but for those that other content shares. Errors: ZH010 no such artifact, 55000 it is not deleted.';
+'Removes a deleted artifact for good, with its occurrences, embeddings, their histories and place in the graph, a document together with the passages that were deleted with it. Its bytes go by atom_collect_garbage, but for those that other content shares. Errors: ZH010 no such artifact, 55000 it is not deleted.';
 
 create or replace function hartonomous._atom_children(geoms bytea[])
 returns table (h_xy bigint, h_yz bigint, h_zm bigint)

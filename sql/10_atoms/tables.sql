@@ -84,6 +84,7 @@ create table hartonomous.artifact (
     x              int not null,
     y              int not null,
     canonical_text text,
+    has_text       boolean generated always as (canonical_text is not null) stored,
     semantics      jsonb not null default '{}',
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now(),
@@ -93,9 +94,10 @@ create table hartonomous.artifact (
 );
 select hartonomous._opaque_ids('hartonomous.artifact', 'artifact_id');
 comment on table hartonomous.artifact is
-'Canonical record of what a tenant ingested or a model produced; (h_xy, h_yz, h_zm) is the root atom of its content.';
+'Canonical record of what a tenant ingested or a model produced; (h_xy, h_yz, h_zm) is the root atom of its content; system-versioned, but for the text.';
 comment on column hartonomous.artifact.x is 'with y, the point that h_xy is the key of: where atom_path finds its neighbours';
 comment on column hartonomous.artifact.canonical_text is 'what is embedded and searched by word; NULL for content that is not text, or more of it than is searched as one';
+comment on column hartonomous.artifact.has_text is 'whether it has a canonical_text, which never changes once it is given: the history keeps this instead';
 create unique index artifact_content on hartonomous.artifact (tenant_id, content_hash) where deleted_at is null;
 create index on hartonomous.artifact (tenant_id, created_at);
 create index artifact_deleted_order on hartonomous.artifact (tenant_id, deleted_at desc, artifact_id) where deleted_at is not null;
@@ -117,7 +119,7 @@ create table hartonomous.artifact_source (
 );
 select hartonomous._opaque_ids('hartonomous.artifact_source', 'artifact_source_id');
 comment on table hartonomous.artifact_source is
-'Occurrences: where the bytes of an artifact were found. A passage that stands on several pages has several rows; document_uri is the document it was split from, position its place there; position is NULL for the document itself.';
+'Occurrences: where the bytes of an artifact were found. A passage that stands on several pages has several rows; document_uri is the document it was split from, position its place there; position is NULL for the document itself; system-versioned.';
 create index on hartonomous.artifact_source (tenant_id, document_uri) where document_uri is not null;
 create index on hartonomous.artifact_source (tenant_id, source_uri text_pattern_ops);
 
@@ -129,6 +131,12 @@ comment on table hartonomous.artifact_source_removed is
 'Occurrences taken away by artifact_delete or by a new version of their document; artifact_restore puts those of its artifact back.';
 create index on hartonomous.artifact_source_removed (tenant_id, artifact_id);
 create index on hartonomous.artifact_source_removed (tenant_id, document_uri);
+
+-- texts, and the words that room 40 takes from them, stand in the present row for as long as it has a history
+select hartonomous.system_versioning_add('hartonomous.artifact', '{canonical_text,lexemes}');
+create index on hartonomous.artifact_history (tenant_id, artifact_id);
+select hartonomous.system_versioning_add('hartonomous.artifact_source');
+create index on hartonomous.artifact_source_history (tenant_id, artifact_id);
 
 create table hartonomous.ingestion_log (
     ingestion_log_id bigint primary key,
@@ -152,9 +160,10 @@ comment on column hartonomous.ingestion_log.artifacts_shared is 'contents whose 
 comment on column hartonomous.ingestion_log.artifacts_skipped is 'contents that changed nothing';
 
 insert into hartonomous.tenant_table (relation)
-values ('hartonomous.artifact'), ('hartonomous.artifact_source'), ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
+values ('hartonomous.artifact'), ('hartonomous.artifact_history'), ('hartonomous.artifact_source'), ('hartonomous.artifact_source_history'),
+       ('hartonomous.artifact_source_removed'), ('hartonomous.ingestion_log');
 -- bytes are given out as the contents of artifacts
 insert into hartonomous.tenant_table (relation, exported) values ('hartonomous.atom', false), ('hartonomous.atom_reference_change', false);
-select hartonomous._dump_rows(array['hartonomous.atom_reference_change', 'hartonomous.artifact', 'hartonomous.artifact_source',
-                                    'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
+select hartonomous._dump_rows(array['hartonomous.atom_reference_change', 'hartonomous.artifact', 'hartonomous.artifact_history',
+                                    'hartonomous.artifact_source', 'hartonomous.artifact_source_history', 'hartonomous.artifact_source_removed', 'hartonomous.ingestion_log']::regclass[]);
 insert into hartonomous.operation values ('ingest', 'write'), ('artifact_delete', 'write'), ('content', 'read');

@@ -76,15 +76,16 @@ $$;
 comment on function hartonomous._embed(bigint, text[], text) is
 'Vector images of texts, by model id, unrecorded. role: query or document, for the prompt that the model states for them; empty: its default prompt.';
 
-create or replace function hartonomous._embed_past(model_id bigint, state_hash bytea, as_of timestamptz, contents text[]) returns bytea[]
+create or replace function hartonomous._embed_past(
+    model_id bigint, state_hash bytea, as_of timestamptz, contents text[], role text default '') returns bytea[]
 language plpython3u stable strict parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 @boot@
 from hartonomous_server.inference import engine
-return engine.embed(plpy, model_id, contents, engine.Past(as_of, state_hash)).images()
+return engine.embed(plpy, model_id, contents, engine.Past(as_of, state_hash), role).images()
 $$;
-comment on function hartonomous._embed_past(bigint, bytea, timestamptz, text[]) is
-'Vector images of texts, by a state that a model had at a time, unrecorded.';
+comment on function hartonomous._embed_past(bigint, bytea, timestamptz, text[], text) is
+'Vector images of texts, by a state that a model had at a time, unrecorded. role: see _embed.';
 
 create or replace function hartonomous.embed_many(contents text[], model text default null) returns @extschema:vector@.vector[]
 language plpgsql volatile parallel unsafe security definer

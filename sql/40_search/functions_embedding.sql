@@ -31,8 +31,15 @@ create or replace function hartonomous._dimensions_check(model_id bigint, v @ext
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
-declare
-    expected constant int := (select m.dimensions from hartonomous.model as m where m.model_id = _dimensions_check.model_id);
+begin
+    perform hartonomous._dimensions_fit((select m.dimensions from hartonomous.model as m where m.model_id = _dimensions_check.model_id), v);
+end
+$$;
+comment on function hartonomous._dimensions_check(bigint, @extschema:vector@.vector) is 'ZH040 unless a vector fits the model and is not zero.';
+
+create or replace function hartonomous._dimensions_fit(expected int, v @extschema:vector@.vector) returns void
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
 begin
     if @extschema:vector@.vector_dims(v) <> expected then
         raise exception 'expected % dimensions, not %', expected, @extschema:vector@.vector_dims(v)
@@ -42,7 +49,7 @@ begin
     end if;
 end
 $$;
-comment on function hartonomous._dimensions_check(bigint, @extschema:vector@.vector) is 'ZH040 unless a vector fits the model and is not zero.';
+comment on function hartonomous._dimensions_fit(int, @extschema:vector@.vector) is 'ZH040 unless a vector has so many dimensions and is not zero.';
 
 create or replace function hartonomous._embedding_input(heading text, body text) returns text
 language sql immutable parallel safe

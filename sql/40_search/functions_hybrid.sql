@@ -128,6 +128,10 @@ begin
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
     perform hartonomous._region_check(region);
+    if as_of is not null then
+        return query select r.* from hartonomous._search_hybrid_at(tenant, query, region, parts.words, parts.vector, k, model, wanted, as_of) as r;
+        return;
+    end if;
     depth := k + 100;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);

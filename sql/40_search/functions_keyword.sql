@@ -236,8 +236,16 @@ begin
     elsif after_score = 'NaN' or (after_score is null) <> (after_id is null) then
         raise exception 'after_score is % and after_id %, expected both of the last row of a page, or none', coalesce(after_score::text, 'NULL'),
             coalesce(after_id::text, 'NULL') using errcode = '22023';
-    elsif model is not null then
+    elsif model is not null and as_of is null then
         perform hartonomous._model_id(tenant, model, 'embedding');
+    elsif as_of is not null then
+        if model is not null then
+            perform hartonomous._search_model_at(tenant, model, as_of, null);
+        end if;
+        found := hartonomous._keyword_best_at(tenant, query, k, wanted, after_score, after_id, null, null, as_of);
+        return query
+        select r.* from hartonomous._highlights_at(tenant, found.ids, found.scores, k, wanted, as_of, found.stems, found.beginnings) as r;
+        return;
     end if;
     found := hartonomous._keyword_best(tenant, query, k, wanted, after_score, after_id, null, null);
     return query
@@ -248,4 +256,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_keyword(text, int, text, jsonb, timestamptz, real, real, bigint) is
-'Artifacts whose texts or headings have the words of a query, best first. Any of the words will do; a "phrase in quotes" must be there, what has - before it must not, and word* is any word that begins so. Words are stemmed (but for word*), synonyms of synonym_put count as the word. score: the sum over the words of how rare each is, times how often it stands in the text (once is 0.6, at most 1) and over it (0.3); equal ones come by id. For the next page give score and id of the last row as after_score and after_id. snippet: words found are **marked**. verdict: exact, or short when fewer than k are left. model and recall, which other searches have, change nothing here. The first 2,000 characters of the query and 100,000 of a text count. Errors: ZH020 no such model, ZH041 filter, ZH002 masked, 22023 k, recall or after, 22004 NULL query, 0A000 as_of.';
+'Artifacts whose texts or headings have the words of a query, best first. Any of the words will do; a "phrase in quotes" must be there, what has - before it must not, and word* is any word that begins so. Words are stemmed (but for word*), synonyms of synonym_put count as the word. score: the sum over the words of how rare each is, times how often it stands in the text (once is 0.6, at most 1) and over it (0.3); equal ones come by id. For the next page give score and id of the last row as after_score and after_id. snippet: words found are **marked**. verdict: exact, or short when fewer than k are left. model and recall, which other searches have, change nothing here. The first 2,000 characters of the query and 100,000 of a text count. as_of: the texts and headings of a time (see search). Errors: ZH020 no such model, ZH041 filter, ZH002 masked, 22023 k, recall or after, 22004 NULL query, ZH008 as_of before what is kept of the history.';

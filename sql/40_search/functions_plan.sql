@@ -158,13 +158,16 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('search');
-    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    target constant bigint := case when as_of is null then hartonomous._model_id(tenant, model, 'embedding') end;
     wanted constant jsonb := coalesce(filter, '{}');
     seen   int;
     plan   record;
     parts  jsonb := jsonb_build_array();
 begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
+    if as_of is not null then
+        return hartonomous._search_explain_at(tenant, query, k, model, wanted, as_of, recall);
+    end if;
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         plan := hartonomous._search_plan(seen, target, k, wanted, recall);
         parts := parts || jsonb_build_object('of', case seen when 0 then 'everybody' else 'own tenant' end,

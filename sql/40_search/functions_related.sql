@@ -109,6 +109,9 @@ declare
     best   record;
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
+    if as_of is not null then
+        perform hartonomous._not_yet('as_of');
+    end if;
     if masked then
         perform hartonomous._filter_mask_check(tenant, filter);
     end if;
@@ -138,4 +141,4 @@ begin
 end
 $$;
 comment on function hartonomous.related(bigint, int, text, jsonb, timestamptz, real) is
-'What belongs with an artifact, best first: near to it in meaning (by its embedding, that of a document the mean of its passages), with the twelve words that tell most of it, or at most two edges of the graph away, such as passages of the same document. score: reciprocal rank fusion, the sum of 1 / (60 + place) over the three lists. The artifact itself and a document''s own passages are left out. verdict speaks of the list by meaning; short: fewer than k were found. Columns and other errors as search_vector; ZH010 no such artifact.';
+'What belongs with an artifact, best first: near to it in meaning (by its embedding, that of a document the mean of its passages), with the twelve words that tell most of it, or at most two edges of the graph away, such as passages of the same document. score: reciprocal rank fusion, the sum of 1 / (60 + place) over the three lists. The artifact itself and a document''s own passages are left out. verdict speaks of the list by meaning; short: fewer than k were found. Columns and other errors as search_vector; ZH010 no such artifact, 0A000 as_of.';

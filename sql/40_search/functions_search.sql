@@ -3,8 +3,9 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
 begin
     if as_of is not null then
-        perform hartonomous._not_yet('as_of');
-    elsif k is null or k not between 1 and 10000 then
+        perform hartonomous._history_check(as_of);
+    end if;
+    if k is null or k not between 1 and 10000 then
         raise exception 'k is %, expected 1 to 10000', coalesce(k::text, 'NULL') using errcode = '22023';
     elsif recall is null or not recall between 0 and 1 then
         raise exception 'recall is %, expected 0 to 1', coalesce(recall::text, 'NULL') using errcode = '22023';
@@ -127,7 +128,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('search');
-    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    target constant bigint := case when as_of is null then hartonomous._model_id(tenant, model, 'embedding') end;
     wanted constant jsonb := coalesce(filter, '{}');
     masked constant boolean := hartonomous._masked(tenant, 'search');
     seen   int;
@@ -137,6 +138,10 @@ declare
     distances double precision[];
 begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
+    if as_of is not null then
+        return query select r.* from hartonomous._search_vector_at(tenant, query, k, model, wanted, masked, as_of, snippets) as r;
+        return;
+    end if;
     perform hartonomous._embedding_mixed_tell(tenant, target);
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         part := hartonomous._nearest_sampled(tenant, seen, target, query, k, wanted, recall);
@@ -148,4 +153,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real, boolean) is
-'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. snippets false: source_uri and snippet are NULL, which saves reading the texts. A notice tells of embeddings by other weights than the model has now. Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';
+'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. snippets false: source_uri and snippet are NULL, which saves reading the texts. A notice tells of embeddings by other weights than the model has now. as_of: among what was there at a time, all of which is compared (see search). Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';

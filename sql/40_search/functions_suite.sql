@@ -7,7 +7,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     tenant constant int := hartonomous._permit_read('search');
-    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
+    target constant bigint := case when as_of is null then hartonomous._model_id(tenant, model, 'embedding') end;
     wanted constant jsonb := coalesce(filter, '{}');
     seen   int;
     part   record;
@@ -26,6 +26,10 @@ begin
     elsif not radius between 0 and 1e9 or (@extschema:postgis@.st_x(center) + @extschema:postgis@.st_y(center) + @extschema:postgis@.st_z(center)
                                            between -1e9 and 1e9) is not true then
         raise exception 'radius % around %, expected finite numbers, radius from 0', radius, @extschema:postgis@.st_asewkt(center) using errcode = '22023';
+    end if;
+    if as_of is not null then
+        return query select r.* from hartonomous._search_vector_at(tenant, query, k, model, wanted, false, as_of, true, center, radius) as r;
+        return;
     end if;
     perform hartonomous._embedding_mixed_tell(tenant, target);
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
@@ -107,6 +111,10 @@ begin
     end if;
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
+    end if;
+    if as_of is not null then
+        return query select r.* from hartonomous._search_ensemble_at(tenant, query, models, parts, k, wanted, masked, as_of) as r;
+        return;
     end if;
     for number in 1 .. cardinality(models) loop
         targets := targets || hartonomous._model_id(tenant, models[number], 'embedding');

@@ -122,6 +122,10 @@ begin
     if query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
+    if as_of is not null then
+        return query select r.* from hartonomous._search_at(tenant, query, k, model, words, coalesce(filter, '{}'), masked, as_of) as r;
+        return;
+    end if;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);  -- one call, one permit: embed would ask again
     perform hartonomous._embedding_mixed_tell(tenant, target);
@@ -136,4 +140,4 @@ begin
 end
 $$;
 comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
-'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). A notice tells of embeddings by other weights than the model has now. k: 1 to 10000. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, 0A000 as_of.';
+'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). A notice tells of embeddings by other weights than the model has now. k: 1 to 10000. as_of: what was committed at a time counts, the artifacts, occurrences and embeddings that were there and the model that the name meant, with the weights that it had. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, ZH008 as_of before what is kept of the history.';

@@ -20,13 +20,17 @@ create table hartonomous.atom_embedding (
 );
 select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is
-'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside.';
+'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside; system-versioned, but for what follows from the vector.';
 comment on column hartonomous.atom_embedding.model_state is 'which weights made it: the first 8 bytes of the model''s state_hash then; one of other weights than the model''s present ones is embedded anew';
 comment on column hartonomous.atom_embedding.bits is 'the signs of the components, 1 where one is positive: their Hamming distance finds candidates';
 create index on hartonomous.atom_embedding (tenant_id, artifact_id);
 -- of a model's embeddings by other weights than it has now a search looks for one
 create index on hartonomous.atom_embedding (model_id, tenant_id, model_state);
 create index atom_embedding_place on hartonomous.atom_embedding using gist (tenant_id, model_id, place @extschema:postgis@.gist_geometry_ops_nd);
+
+select hartonomous.system_versioning_add('hartonomous.atom_embedding', '{bits,coarse,bucket_x,bucket_y,bucket_z}');
+create index on hartonomous.atom_embedding_history (tenant_id, model_id, artifact_id);
+create index on hartonomous.atom_embedding_history (tenant_id, artifact_id);
 
 create table hartonomous.embedding_statistics (
     tenant_id   int not null references hartonomous.tenant,
@@ -63,13 +67,14 @@ create table hartonomous.embedding_curve (
 comment on table hartonomous.embedding_curve is
 'Recall of the k nearest by how many candidates a path takes, for filters of a class, measured by embedding_model_analyze over its sample of queries: mean, lower bound of the mean''s 95 % interval, and the 1st percentile (worst). far: 99th percentile of the distance of the k-th; a query whose k-th is farther is unlike the sample.';
 insert into hartonomous.tenant_table (relation, omitted) values ('hartonomous.atom_embedding', '{bits}');
-insert into hartonomous.tenant_table (relation) values ('hartonomous.embedding_statistics'), ('hartonomous.embedding_curve');
-select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.embedding_statistics', 'hartonomous.embedding_curve']::regclass[]);
+insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedding_history'), ('hartonomous.embedding_statistics'), ('hartonomous.embedding_curve');
+select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.atom_embedding_history', 'hartonomous.embedding_statistics', 'hartonomous.embedding_curve']::regclass[]);
 insert into hartonomous.operation values ('embed', 'write'), ('search', 'read'), ('embedding_analyze', 'write');
 
 -- stored: ranking reads positions, and to parse a text again takes longer than to search for it
 alter table hartonomous.artifact add lexemes tsvector generated always as (hartonomous._word_vector(tenant_id, canonical_text)) stored;
 comment on column hartonomous.artifact.lexemes is 'words of canonical_text, each key led by the tenant, so that a search reads no posting of another';
+select hartonomous.system_versioning_add('hartonomous.artifact');  -- its readers give the column
 update hartonomous.tenant_table set omitted = omitted || '{lexemes}' where relation = 'hartonomous.artifact'::regclass;
 
 -- without pending lists, whose length other tenants could tell from the time that a search takes

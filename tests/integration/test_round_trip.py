@@ -53,6 +53,8 @@ def fill(client, connection, server, model, pages, dsn):
     client.embedding_model_register("outside", 8)
     many = client.ingest_many([b"row %d" % number for number in range(1000)], "binary")
     assert client.embedding_put_many(many, np.random.default_rng(1).standard_normal((1000, 8)), "outside") == 1000
+    connection.execute("create table public.past as select clock_timestamp() as at")
+    client.embedding_put_many(many[:9], np.random.default_rng(2).standard_normal((9, 8)), "outside")
     client.embedding_model_analyze("outside")
     client.embedding_index_add(1, "outside")
     connection.execute(
@@ -112,11 +114,14 @@ def answers(dsn):
     """What a user gets to see."""
     with hartonomous.connect(dsn) as client, psycopg.connect(dsn, autocommit=True) as connection:
         found = client.search(QUESTION, 5)
+        [(past,)] = connection.execute("select at from public.past").fetchall()
         ids = connection.execute(
             "select artifact_id from hartonomous.artifact where tenant_id in (0, 1) and deleted_at is null order by 1"
         ).fetchall()
         return {
             "search": found,
+            "past": client.search(QUESTION, 5, as_of=past),
+            "past vectors": client.search_vector(np.ones(8), 1000, "outside", as_of=past),
             "content": [client.content(artifact_id) for (artifact_id,) in ids],
             "lineage": [client.lineage(row.artifact_id) for row in found],
             "embed": client.embed(QUESTION).tobytes(),

@@ -1,7 +1,7 @@
 -- Room 08: system versioning. A test runs in one transaction, so older versions are made by writing the stamp of an older transaction.
 begin;
 \ir setup.psql
-select plan(28);
+select plan(34);
 select xmin::text as older_xid, hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as older_at
 from pg_extension where extname = 'hartonomous' \gset
 
@@ -17,6 +17,20 @@ select is_empty($$select oid::regprocedure from pg_proc where pronamespace = 'sh
                 'what it makes has comments');
 select is_empty($$select p.oid::regprocedure from pg_proc as p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
                   where p.pronamespace = 'shop'::regnamespace and a.grantee = 0$$, 'what it makes is not executable by PUBLIC');
+
+-- what follows from other columns may be left out
+create table shop.stock (item text primary key, note text, amount int not null, twice int generated always as (2 * amount) stored);
+select lives_ok($$select hartonomous.system_versioning_add('shop.stock', array['twice', 'note'])$$);
+alter table shop.stock add column shelf int;
+select lives_ok($$select hartonomous.system_versioning_add('shop.stock')$$, 'once left out, left out');
+select columns_are('shop', 'stock_history', array['item', 'amount', 'sys_begin', 'sys_end', 'shelf']);
+alter table shop.stock disable trigger user;
+insert into shop.stock (item, note, amount, sys_begin) values ('tea', 'green', 3, :older);
+alter table shop.stock enable trigger user;
+update shop.stock set amount = 4;
+select results_eq(format('select item, note, amount, twice from shop.stock__as_of(%L)', :'older_at'), $$values ('tea', null::text, 3, null::int)$$, 'and NULL in versions that are past');
+select results_eq('select note, amount, twice from shop.stock', $$values ('green', 4, 8)$$);
+select throws_ok($$select hartonomous.system_versioning_add('shop.stock_history', null)$$, '22004');
 
 -- writing
 insert into shop.price values ('tea', 3), ('cake', 5);

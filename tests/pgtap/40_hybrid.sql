@@ -51,7 +51,7 @@ select throws_ok(format('select * from hartonomous.search_hybrid(%s, model => ''
     ('null', '22004'), ('''x'', k => 0', '22023'), ('''x'', k => -3', '22023'), ('''x'', k => 10000000', '22023'), ('''x'', ''POINT (0 0)''', '22023'), ('''x'', ''POINT Z EMPTY''', '22023'),
     ('''x'', ''SRID=4326;POINT Z (0 0 0)''', '22023'), ('''x'', public.st_makepoint(''NaN'', 0, 0)', '22023'), ('''x'', public.st_makepoint(''Infinity'', 0, 0)', '22023'), ('''x'', ''nonsense''', 'XX000'),
     ('''x'', weights => ''[]''', '22023'), ('''x'', weights => ''{"colour": 1}''', '22023'), ('''x'', weights => ''{"text": -1}''', '22023'), ('''x'', weights => ''{"text": "1"}''', '22023'),
-    ('''x'', weights => ''{"text": 0}''', '22023'), ('''x'', weights => ''{"text": 1e999}''', '22023'), ('''x'', weights => ''{}''', '22023'), ('''x'', filter => ''{"colour": 1}''', 'ZH041'), ('''x'', as_of => now()', '0A000')) as bad (call, code);
+    ('''x'', weights => ''{"text": 0}''', '22023'), ('''x'', weights => ''{"text": 1e999}''', '22023'), ('''x'', weights => ''{}''', '22023'), ('''x'', filter => ''{"colour": 1}''', 'ZH041'), ('''x'', as_of => ''-infinity''', 'ZH020')) as bad (call, code);
 select throws_ok($$select * from hartonomous.search_hybrid('x', model => 'outside')$$, 'ZH031');
 select throws_ok($$select * from hartonomous.search_hybrid('x', model => 'nosuch')$$, 'ZH020');
 

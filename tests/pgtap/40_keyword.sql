@@ -80,7 +80,7 @@ select is(pg_temp.found('vacuum'), '{bob:1,public:1}', 'another tenant finds its
 -- bad input
 set local role ann;
 select throws_ok(format('select * from hartonomous.search_keyword(%s)', call), code) from (values
-    ('null', '22004'), ('''x'', 0', '22023'), ('''x'', -1', '22023'), ('''x'', 10000000', '22023'), ('''x'', null', '22023'), ('''x'', filter => ''{"colour": 1}''', 'ZH041'), ('''x'', as_of => now()', '0A000'),
+    ('null', '22004'), ('''x'', 0', '22023'), ('''x'', -1', '22023'), ('''x'', 10000000', '22023'), ('''x'', null', '22023'), ('''x'', filter => ''{"colour": 1}''', 'ZH041'), ('''x'', as_of => ''soon''', '22007'),
     ('''x'', after_score => 1', '22023'), ('''x'', after_id => 1', '22023'), ('''x'', after_score => ''NaN'', after_id => 1', '22023'), ('''x'', recall => 2', '22023')) as bad (call, code);
 select lives_ok($$select * from hartonomous.search_keyword(repeat('x', 3000000))$$);
 select lives_ok($$select * from hartonomous.search_keyword(repeat('ab cd* "e f" ', 1000))$$);

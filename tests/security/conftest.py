@@ -99,7 +99,9 @@ def fill(dsn: str, role: str) -> None:
         client.artifact_delete(client.ingest_document("gone.md", f"# Gone\n\nWhat {role} deleted.\n", "markdown"))
         client.ingest_document("page.md", f"# Of {role}\n\nThe data base of {role}.\n", "markdown")
         labelled = [client.ingest_text(f"text {n} of {role}") for n in range(4)]
-        assert client.embed_artifacts(client.embedding_pending()) > 0
+        for heading in ("Before", "After"):  # of another heading a passage is embedded anew
+            client.ingest_document("again.md", f"# {heading}\n\nWhat {role} says again.\n", "markdown")
+            assert client.embed_artifacts(client.embedding_pending()) > 0
         client.model_train_head("head", labelled, ["a", "b", "a", "b"], penalty=0.01)
         client.evaluation_put("labels", "classification", ["a text"], ["a"])
         client.secret_put("provider", f"of {role}")

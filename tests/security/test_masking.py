@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import hartonomous
@@ -156,7 +157,10 @@ def test_search(client, masked):
     ensemble = client.search_ensemble("the data base", ["tiny"], k=5)
     related = client.related(masked.known.ids[0])
     assert client.duplicates(0.5) and {row.similarity for row in client.duplicates(0.5)} == {None}
-    for found in (client.search("the data base", 5), client.search_vector(vector, 5), ensemble, related):
+    [at] = client.query("select clock_timestamp()").fetchone()
+    past = [client.search("the data base", 5, as_of=at), client.search_vector(vector, 5, as_of=at),
+            client.search_ensemble("the data base", ["tiny"], k=5, as_of=at)]  # fmt: skip
+    for found in (client.search("the data base", 5), client.search_vector(vector, 5), ensemble, related, *past):
         assert found
         assert {(row.score, row.source_uri, row.snippet) for row in found} == {(None, TEXT, TEXT)}
     assert [row.artifact_id for row in client.search("the data base", 5)] == masked.known.ids
@@ -174,6 +178,9 @@ def test_no_filter_finds_out_what_is_masked(client, masked, filter):
         lambda: client.search_spatial(vector, "POINT Z (0 0 0)", 9),
         lambda: client.search_keyword("the"),
         lambda: client.search_hybrid("the"),
+        lambda: client.search("x", filter=filter, as_of=datetime.now(UTC)),
+        lambda: client.search_spatial(vector, "POINT Z (0 0 0)", 9, as_of=datetime.now(UTC)),
+        lambda: client.search_keyword("the", as_of=datetime.now(UTC)),
         lambda: client.search_suggest("the"),
         lambda: client.key_phrases(masked.known.ids[0]),
     )

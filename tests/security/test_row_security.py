@@ -60,6 +60,9 @@ def test_the_view_and_the_readers_of_versions_keep_the_wall(as_bob, tenants):
     own = {0, tenants.ids[tenants.bob]}
     for source in (
         "artifact_text",
+        "artifact__all()",
+        "artifact__as_of(now())",
+        "atom_embedding__all()",
         "tensor_atom_coefficient__all()",
         "tensor_atom_coefficient__as_of(now())",
         "tensor_atom_coefficient__as_of_snapshot(pg_current_snapshot())",
