@@ -70,9 +70,22 @@ def create(database: str) -> str:
     return dsn
 
 
-def exists(database: str) -> bool:
+def kept(database: str, options: argparse.Namespace) -> bool:
+    """Whether the database of the last run is to be taken, and is there, and was made of the same."""
     with psycopg.connect(lib.dsn()) as server:
-        return server.execute("select 1 from pg_database where datname = %s", [database]).fetchone() is not None
+        found = server.execute(
+            "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [database]
+        ).fetchone()
+    return bool(options.keep and found and found[0] == of(options))
+
+
+def keep(dsn: str, options: argparse.Namespace) -> None:
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute(f"comment on database {owner.info.dbname} is '{of(options)}'")
+
+
+def of(options: argparse.Namespace) -> str:
+    return f"{options.rows} {options.queries} {options.many} {options.synthetic}"
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def corpus(options: argparse.Namespace) -> tuple[Any, Any]:
 
 def built(options: argparse.Namespace, given: Any, cluster: Any) -> str:
     """The database of the parts classes and tenants; the measured tenant comes last."""
-    if options.keep and build.exists(DATABASE):
+    if build.kept(DATABASE, options):
         return make_conninfo(lib.dsn(), dbname=DATABASE)
     began = time.time()
     dsn = build.create(DATABASE)
@@ -63,6 +63,7 @@ def built(options: argparse.Namespace, given: Any, cluster: Any) -> str:
         for tenant, *_ in owner.execute("select tenant_id from hartonomous.tenant where tenant_id > 0").fetchall():
             with build.acting(owner, tenant) as role:
                 analyzed = build.analyze(role)
+    build.keep(dsn, options)
     print(f"loaded in {loaded:.0f} s, index made in {made:.0f} s, the measured tenant analyzed in {analyzed:.0f} s")
     return dsn
 

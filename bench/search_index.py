@@ -37,7 +37,7 @@ def run(
 ) -> list[Row]:
     stored, queries = given[:-QUERIES], given[-QUERIES:]
     dsn = make_conninfo(lib.dsn(), dbname=database)
-    if not (options.keep and build.exists(database)):
+    if not build.kept(database, options):
         began = time.time()
         dsn = build.create(database)
         with psycopg.connect(dsn, autocommit=True) as owner, build.acting(owner, 0) as role:
@@ -48,6 +48,7 @@ def run(
             analyzed = build.analyze(role)
             print(f"loaded in {loaded:.0f} s, index made in {made:.0f} s, analyzed in {analyzed:.0f} s")
             bare(owner, m, ef_construction)
+        build.keep(dsn, options)
     with (
         psycopg.connect(dsn, autocommit=True) as owner,
         build.acting(owner, 0) as role,

@@ -66,7 +66,7 @@ def built(options: argparse.Namespace) -> tuple[Any, Any, str, int]:
     near = np.repeat(np.arange(PLACES), density)
     others = places[near] + 0.3 * chance.standard_normal((len(near), 384)).astype(np.float32)
     own = chance.standard_normal((OWN, 384)).astype(np.float32) + 0.5 * places[chance.integers(PLACES, size=OWN)]
-    if options.keep and build.exists(DATABASE):
+    if build.kept(DATABASE, options):
         dsn = make_conninfo(lib.dsn(), dbname=DATABASE)
     else:
         dsn = build.create(DATABASE)
@@ -78,6 +78,7 @@ def built(options: argparse.Namespace) -> tuple[Any, Any, str, int]:
                     build.load(role, given, range(len(given)), np.zeros(len(given), int))
                     build.analyze(role)
             owner.execute("vacuum analyze")
+        build.keep(dsn, options)
     with psycopg.connect(dsn) as owner:
         attacker = owner.execute("select max(tenant_id) from hartonomous.tenant").fetchone()[0]  # type: ignore[index]
     return places, density, dsn, attacker
@@ -88,7 +89,8 @@ def share(owner: psycopg.Connection[Any]) -> None:
         "drop table if exists shared; create table shared as"
         " select tenant_id, artifact_id, embedding::vector(384) as v from hartonomous.atom_embedding"
     )
-    owner.execute("create index on shared using hnsw (v vector_cosine_ops); vacuum analyze shared")
+    owner.execute("create index on shared using hnsw (v vector_cosine_ops)")
+    owner.execute("vacuum analyze shared")
 
 
 def timed(session: psycopg.Connection[Any], way: str, places: list[str]) -> Any:

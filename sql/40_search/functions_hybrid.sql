@@ -132,7 +132,7 @@ begin
         return query select r.* from hartonomous._search_hybrid_at(tenant, query, region, parts.words, parts.vector, k, model, wanted, as_of) as r;
         return;
     end if;
-    depth := k + 100;
+    depth := greatest(100, k + 50);  -- to 100 an analysis has measured what is found
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);
     perform hartonomous._embedding_mixed_tell(tenant, target);

@@ -149,7 +149,7 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off set jit = off as $$
 #variable_conflict use_column
 declare
-    depth constant int := k + 100;
+    depth constant int := greatest(100, k + 50);
     past  constant record := hartonomous._search_model_at(tenant_id, model, at, query);
     -- all of them: similarities of what has the words are looked up here
     leg   constant record := hartonomous._vector_leg_at(tenant_id, past.model_id, past.owner_id,
