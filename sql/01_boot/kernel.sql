@@ -67,7 +67,7 @@ begin
     for round in 1 .. 4 loop
         kept := lower;
         mixed := sha256(key || int4send(round << 20 | lower));
-        lower := upper # (get_byte(mixed, 0) << 12 | get_byte(mixed, 1) << 4 | get_byte(mixed, 2) >> 4);
+        lower := upper # ((get_byte(mixed, 0) << 12) | (get_byte(mixed, 1) << 4) | (get_byte(mixed, 2) >> 4));
         upper := kept;
     end loop;
     return upper::bigint << 20 | lower;

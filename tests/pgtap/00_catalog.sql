@@ -2,7 +2,7 @@
 \set ON_ERROR_STOP on
 load 'plpgsql_check';
 begin;
-select plan(42);
+select plan(43);
 
 create temp view ours as
 select p.oid::regprocedure as routine, p.*, l.lanname
@@ -282,6 +282,12 @@ select is_empty(
     $$select routine from ours
       where prosecdef and lanname = 'sql' and prosqlbody is null$$,
     'a SQL definer''s body is bound when it is created');
+
+-- opaque ids: what is estimated from their density, and drawn by chance, needs each bit to be chance
+create temp sequence numbers;
+create temp table drawn as select hartonomous._opaque_id('numbers', 7) as id from generate_series(1, 4000);
+select is_empty('select bit, avg((id >> bit) & 1) from drawn cross join generate_series(0, 39) as bit group by bit having abs(avg((id >> bit) & 1) - 0.5) > 0.04',
+                'each bit of an opaque id is 1 in half of them');
 
 select * from finish();
 rollback;
