@@ -90,10 +90,12 @@ comment on function hartonomous._filter_candidates(int, jsonb) is
 
 create or replace function hartonomous._filter_indexed(filter jsonb) returns boolean
 language sql stable parallel safe
-return _filter_indexed.filter ? 'source_uri_prefix'
-    or exists (select from hartonomous.metadata_index as i where _filter_indexed.filter -> 'metadata' ? i.field
-               and hartonomous._metadata_key(_filter_indexed.filter -> 'metadata' -> i.field) is not null);
-comment on function hartonomous._filter_indexed(jsonb) is 'Whether an index lists what satisfies a filter, or not much more.';
+return _filter_indexed.filter - array['source_uri_prefix', 'metadata'] = '{}'
+   and not exists (select from jsonb_object_keys(coalesce(_filter_indexed.filter -> 'metadata', '{}')) as k (field)
+                   where hartonomous._metadata_key(_filter_indexed.filter -> 'metadata' -> k.field) is null
+                      or not exists (select from hartonomous.metadata_index as i where i.field = k.field));
+comment on function hartonomous._filter_indexed(jsonb) is
+'Whether an index lists what satisfies a filter: all that it names is a uri''s beginning or an indexed field of the metadata.';
 
 create or replace function hartonomous._filter_ids(tenant_id int, filter jsonb, most int) returns bigint[]
 language plpgsql stable parallel restricted
@@ -195,9 +197,9 @@ begin
               where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id
                 and e.artifact_id >= case when rows > 1000 then hashtextextended(_filter_share.filter::text, 0) & ((1::bigint << 39) - 1) else 0 end
               order by e.artifact_id limit 100) as e;
-        taken := 30;  -- of what is rare, or common, that is enough to tell
+        taken := 30;  -- of what is common that is enough to tell, and of what is rare where it is soon listed
         passed := cardinality(hartonomous._filter_live(tenant_id, sample[:taken], filter, taken));
-        if passed between 1 and 15 then
+        if passed <= 15 and not (passed = 0 and hartonomous._filter_indexed(filter)) then
             taken := 100;
             passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:], filter, taken));
         end if;

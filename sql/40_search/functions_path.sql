@@ -87,20 +87,17 @@ comment on function hartonomous._nearest_bits(int, bigint, @extschema:vector@.ve
 create or replace function hartonomous._index_candidates(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, candidates int, most int, out ids bigint[], out distances double precision[])
 language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set enable_seqscan = off set jit = off as $$
+set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set hnsw.iterative_scan = off set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
     perform set_config('hnsw.ef_search', candidates::text, true);
-    -- an index of one tenant's rows by one model is found by a query that names them; to plan that takes a tenth of a millisecond, so it is short
+    -- an index of one tenant's rows by one model is found by a query that names them
     execute format(
-        'select array_agg(n.artifact_id), array_agg(n.distance) from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance'
-        ' from hartonomous.atom_embedding as e where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n',
+        'select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)'
+        ' from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance from hartonomous.atom_embedding as e'
+        ' where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n',
         tenant_id, model_id, (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, least(candidates, most))
     into ids, distances using query;
-    if @extschema:vector@.vector_dims(query) > 2000 then  -- an index of half vectors or of signs gives another order
-        select array_agg(n.id order by n.distance, n.id), array_agg(n.distance order by n.distance, n.id) into ids, distances
-        from unnest(ids, distances) as n (id, distance);
-    end if;
 end
 $$;
 comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int, int) is
@@ -120,7 +117,8 @@ begin
     loop
         select n.ids, n.distances into ids, distances from hartonomous._index_candidates(tenant_id, model_id, query, take, most) as n;
         live := hartonomous._filter_live(tenant_id, ids, filter, k);
-        exit when cardinality(live) = k or most = take;
+        -- of those as near as the last that was taken others may have lower ids
+        exit when most = take or cardinality(live) = k and distances[array_position(ids, live[k])] < distances[cardinality(ids)];
         most := take;
     end loop;
     if live <> ids[:k] then

@@ -48,7 +48,7 @@ begin
                   when rows > 2 * m.rows + 1000 then format('about %s rows, but %s when analyzed', rows, m.rows)
                   when class = any (m.exact_classes) then 'fewer were found than was asked: hartonomous.recall_status' end;
     -- nobody knows beforehand whether a filter is correlated against the query
-    bits := case when filter = '{}' then m.bits when m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
+    bits := case when filter = '{}' then m.bits when m.bits is not null and m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
     far_candidates := m.bits_beyond;
     paths := array['exact', 'among', 'bits', 'index'];
     candidates := array[null, null, bits, m.index];

@@ -45,7 +45,7 @@ select is_empty(
                          or c <> all ('{jit=off,enable_seqscan=off,enable_nestloop=off,plan_cache_mode=force_generic_plan}'))
                     -- paths that must not read other tenants' rows, nor be planned anew for each vector
                     and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_within_place,_within_region,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed,_embedding_newer}')
-                         or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40}')))
+                         or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40,hnsw.iterative_scan=off}')))
         -- what they are given is in no plan
         and (proname !~ '_at$' and proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_keyword_scores,_similarities,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode,tensor_put,_tensor_store}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');

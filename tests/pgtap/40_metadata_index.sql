@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(32);
+select plan(33);
 
 set local role ann;
 select pg_temp.tiny_bert('tiny') \g /dev/null
@@ -38,6 +38,11 @@ select set_eq($$select s.source_uri from hartonomous.search('text', 50, filter =
 
 set local role adam;
 select lives_ok(format('select hartonomous.metadata_index_add(%L)', field)) from unnest(array['author', 'year', 'draft', 'long', 'it''s "%I" \ ']) as field;
+reset role;
+select set_eq('select filter from asked where hartonomous._filter_indexed(filter)', $$select filter from asked
+    where filter - array['source_uri_prefix', 'metadata'] = '{}' and not coalesce(filter -> 'metadata', '{}') ? 'tags' and filter #> '{metadata,author}' is distinct from 'null'
+      and filter #> '{metadata,author}' is distinct from '{}'$$, 'an index serves all that they name');
+set local role adam;
 select lives_ok($$select hartonomous.metadata_index_add('author')$$, 'again changes nothing');
 select results_eq('select field, built, bytes > 0 from hartonomous.metadata_index_list()',
                   $$values ('author', true, true), ('draft', true, true), ('it''s "%I" \ ', true, true), ('long', true, true), ('year', true, true)$$);

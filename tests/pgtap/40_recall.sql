@@ -12,7 +12,7 @@ grant select on asked to public;
 set local role ann;
 select hartonomous.embedding_model_register('outside', 48) as outside \gset
 select hartonomous.ingest_many(array(select convert_to('text ' || i, 'UTF8') from generate_series(1, 1000) as i), 'text',
-    array(select format('u/%s/%s', i % 50, i) from generate_series(1, 1000) as i)) as ids \gset
+    array(select format('u/%s/%s', i % 100, i) from generate_series(1, 1000) as i)) as ids \gset
 select hartonomous.embedding_put_many(:'ids'::bigint[], array(select pg_temp.point('row ' || i, 48) from generate_series(1, 1000) as i), 'outside') \g /dev/null
 select is_empty('select * from hartonomous.recall_status()', 'nothing is promised before an analysis');
 reset role;

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(164);
+select plan(168);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -114,6 +114,15 @@ from filters as f join asked as a on a.i = 4;
 select is(cardinality(pg_temp.found(v, '{}', 1500, 0.9)), 1500, 'more than is measured: all are compared') from asked where i = 5;
 select is((select count(distinct pg_temp.found(a.v, '{}', 10, 0.9)) from asked as a cross join generate_series(1, 5) where a.i = 6), 1::bigint, 'the same again');
 reset role;
+create temp table half as select * from hartonomous.embedding_curve where filter_class = 'half' and path = 'bits';
+delete from hartonomous.embedding_curve where filter_class = 'half' and path = 'bits';
+set local role ann;
+select is(e #>> '{parts,0,path}', 'exact', 'one curve of two is no measurement')
+from asked, lateral hartonomous.search_explain(v, model => 'outside', filter => '{"metadata": {"half": 1}}') as e where i = 1;
+select ok(e #> '{parts,0,options}' @> '[{"path": "bits", "rejected": "never met that recall when analyzed"}]')
+from asked, lateral hartonomous.search_explain(v, model => 'outside', filter => '{"metadata": {"half": 1}}') as e where i = 1;
+reset role;
+insert into hartonomous.embedding_curve table half;
 delete from hartonomous.embedding_curve where filter_class = 'far';
 set local role ann;
 select is((select verdict from hartonomous.search_vector((select v * array_fill(-1, array[48])::public.vector from asked where i = 7), 1, 'outside', recall => 0.99)), 'exact',
@@ -214,6 +223,16 @@ select lives_ok(format('select hartonomous.embedding_index_add(%s, %L)', :bob, '
 reset role;
 select ok(((hartonomous._index_candidates(:bob, m.model_id, w.v, 5, 5)).ids)[1] = (select artifact_id from hartonomous.artifact where canonical_text = 'wide 7' and tenant_id = :bob), format('nearest by the index, %s dimensions', w.d))
 from wide as w join hartonomous.model as m on m.name = 'wide' || w.d and m.tenant_id = :bob where w.n = 7;
+
+-- equally near ones come by id, by an index too
+set local role bob;
+select hartonomous.embedding_model_register('alike', 3) as alike \gset
+select hartonomous.embedding_put_many(array(select hartonomous.ingest_text('alike ' || n) from generate_series(1, 40) as n), array(select '[1,2,3]'::public.vector from generate_series(1, 40)), 'alike') \g /dev/null
+set local role adam;
+select lives_ok(format('select hartonomous.embedding_index_add(%s, ''alike'')', :bob));
+reset role;
+select is((hartonomous._nearest_index(:bob, :alike, '[3,2,1]', 10, '{}', 60, 1)).ids,
+          array(select e.artifact_id from hartonomous.atom_embedding as e where e.model_id = :alike order by 1 limit 10), 'equally near ones come by id');
 
 select * from finish();
 rollback;
