@@ -12,10 +12,11 @@ begin
     loop
         execute format('lock table only %s in access share mode', versioned.relation);  -- so that its columns stay as they fit
         continue when not hartonomous._version_fits(versioned.relation, versioned.history);
-        execute format('insert into hartonomous.transaction_time (stamp, committed_at)
-                        select x, hartonomous._commit_time(x)
-                        from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)
-                        where isfinite(hartonomous._commit_time(x))
+        execute format('with unknown as materialized (
+                            select x from (select sys_begin from %1$s union select sys_begin from %2$s union select sys_end from %2$s) as u (x)
+                            where not exists (select from hartonomous.transaction_time as t where t.stamp = u.x)),
+                        timed as materialized (select x, hartonomous._commit_time(x) as at from unknown)
+                        insert into hartonomous.transaction_time (stamp, committed_at) select x, at from timed where isfinite(at)
                         on conflict do nothing', versioned.relation, versioned.history);
         get diagnostics added = row_count;
         resolved := resolved + added;

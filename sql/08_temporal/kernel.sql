@@ -116,7 +116,7 @@ begin atomic
         left join pg_attribute as h on h.attrelid = _version_fits.history and h.attname = a.attname and not h.attisdropped
         where a.attrelid = _version_fits.relation and a.attnum > 0 and not a.attisdropped
           and (h.atttypid is distinct from a.atttypid or (a.attname = 'sys_begin' and a.atttypid <> 'bigint'::regtype))
-          and a.attname <> all ((select hartonomous._version_omitted(_version_fits.relation))::name[]));
+          and (a.attname = 'sys_begin' or a.attname <> all ((select hartonomous._version_omitted(_version_fits.relation))::name[])));
 end;
 comment on function hartonomous._version_fits(regclass, regclass) is
 'Whether a history has every column of its table, but for those omitted, of the same type: a cast between them might be of the table owner''s making.';
@@ -168,16 +168,32 @@ declare
     space   text;
     base    text;
     history text;
+    wrong   text;
     added   record;
 begin
     if omitted is null or array_position(omitted, null) is not null then
         raise exception 'omitted is NULL or has one' using errcode = '22004', hint = 'omit it when the history has all columns';
+    end if;
+    select n.name into wrong from unnest(omitted) as n (name)
+    where n.name = 'sys_begin'
+       or not exists (select from pg_attribute as a where a.attrelid = relation and a.attname = n.name and a.attnum > 0 and not a.attisdropped);
+    if found then
+        raise exception 'omitted has %, expected columns of %, and sys_begin is none of them', wrong, relation
+            using errcode = '22023', hint = 'a column that is added later is omitted by another call';
     end if;
     select n.nspname, c.relname into strict space, base
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where c.oid = relation;
     history := format('%I.%I', space, base || '_history');
     if to_regclass(history) is null then
         perform hartonomous._version_begin(relation, format('%I', space), history, omitted);
+    elsif not omitted <@ hartonomous._version_omitted(relation)::text[] then
+        select n.name into wrong from unnest(omitted) as n (name)
+        join pg_attribute as h on h.attrelid = to_regclass(history) and h.attname = n.name and not h.attisdropped;
+        if found then
+            raise exception 'the history of % has column % already', relation, wrong
+                using errcode = '55000', hint = 'omit a column before its values are kept';
+        end if;
+        perform hartonomous._version_keep_begin(relation, array(select distinct unnest(hartonomous._version_omitted(relation)::text[] || omitted) order by 1));
     end if;
     for added in
         select a.attname, format_type(a.atttypid, a.atttypmod) as type from pg_attribute as a
@@ -191,34 +207,44 @@ begin
 end
 $$;
 comment on function hartonomous.system_versioning_add(regclass, text[]) is
-'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. omitted: columns that the history does not have, such as those that follow from others; they are NULL in versions that are past, and stay left out. Needs a superuser, as it creates functions and triggers.';
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. omitted: columns that the history does not have, such as those that follow from others; they are NULL in versions that are past, and stay left out; of a table that is versioned, columns that its history has not got yet. Needs a superuser, as it creates functions and triggers. Errors: 22004 or 22023 omitted, 55000 the history has a column of it.';
 
 create or replace function hartonomous._version_begin(relation regclass, space text, history text, omitted text[]) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 declare
-    event text;
     left_out text;
 begin
     execute format('alter table %s add column sys_begin bigint not null default hartonomous._stamp()', relation);
     execute format('create table %s (like %s, sys_end bigint not null)', history, relation);
     foreach left_out in array omitted loop
-        execute format('alter table %s drop column if exists %I', history, left_out);
+        execute format('alter table %s drop column %I', history, left_out);
     end loop;
     execute format('comment on table %s is %L', history, format('Replaced and deleted versions of the rows of %s.', relation));
     execute format('grant usage on schema %s to hartonomous_definer', space);
     execute format('grant select, insert, update, delete on %s to hartonomous_definer', history);
     execute format('grant select on %s to hartonomous_definer', relation);
     execute format('create trigger version_stamp before update on %s for each row execute function hartonomous._version_stamp()', relation);
-    foreach event in array array['update', 'delete'] loop
-        execute format('create trigger version_keep_%s after %1$s on %s referencing old table as old_rows
-                        for each statement execute function hartonomous._version_keep(%s)', event, relation,
-                       case when omitted <> '{}' then quote_literal(omitted::name[]) end);
-    end loop;
+    perform hartonomous._version_keep_begin(relation, omitted);
     execute format('create trigger version_truncate before truncate on %s execute function hartonomous._version_truncate()', relation);
 end
 $$;
 comment on function hartonomous._version_begin(regclass, text, text, text[]) is 'Creates the history table of a table and the triggers that fill it.';
+
+create or replace function hartonomous._version_keep_begin(relation regclass, omitted text[]) returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    event text;
+begin
+    foreach event in array array['update', 'delete'] loop
+        execute format('create or replace trigger version_keep_%s after %1$s on %s referencing old table as old_rows
+                        for each statement execute function hartonomous._version_keep(%s)', event, relation,
+                       case when omitted <> '{}' then quote_literal(omitted::name[]) end);
+    end loop;
+end
+$$;
+comment on function hartonomous._version_keep_begin(regclass, text[]) is 'Creates the triggers that fill a history, anew when it leaves out other columns than before.';
 
 create or replace function hartonomous._version_readers(relation regclass, space text, base text, history text) returns void
 language plpgsql volatile parallel unsafe

@@ -60,8 +60,14 @@ begin
     from (select a.artifact_id from hartonomous.artifact as a
           where a.tenant_id = tenant and a.artifact_id = any (ids) and a.deleted_at = gone
           order by a.artifact_id for update) as l;
-    delete from hartonomous.artifact_source_removed as r
-    where r.tenant_id = tenant and (r.artifact_id = any (ids) or (r.removed_at = gone and r.document_uri = any (documents)));
+    -- a passage that another document has too stays, its occurrence in this one does not
+    with removed as (
+        delete from hartonomous.artifact_source_removed as r
+        where r.tenant_id = tenant and (r.artifact_id = any (ids) or (r.removed_at = gone and r.document_uri = any (documents)))
+        returning r.artifact_source_id
+    )
+    delete from hartonomous.artifact_source_history as h using removed as r
+    where h.tenant_id = tenant and h.artifact_source_id = r.artifact_source_id;
     delete from hartonomous.graph_edge as e
     where e.tenant_id = tenant
       and ((e.from_type = 'artifact' and e.from_id = any (ids)) or (e.to_type = 'artifact' and e.to_id = any (ids)));

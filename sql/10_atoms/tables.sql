@@ -133,10 +133,11 @@ create index on hartonomous.artifact_source_removed (tenant_id, artifact_id);
 create index on hartonomous.artifact_source_removed (tenant_id, document_uri);
 
 -- texts, and the words that room 40 takes from them, stand in the present row for as long as it has a history
-select hartonomous.system_versioning_add('hartonomous.artifact', '{canonical_text,lexemes}');
+select hartonomous.system_versioning_add('hartonomous.artifact', '{canonical_text}');
 create index on hartonomous.artifact_history (tenant_id, artifact_id);
 select hartonomous.system_versioning_add('hartonomous.artifact_source');
 create index on hartonomous.artifact_source_history (tenant_id, artifact_id);
+create index on hartonomous.artifact_source_history (tenant_id, artifact_source_id);
 
 create table hartonomous.ingestion_log (
     ingestion_log_id bigint primary key,

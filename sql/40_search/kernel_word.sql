@@ -3,6 +3,16 @@ language sql immutable parallel safe
 return array(select _trigrams.tenant_id::text || ':' || t.trigram from unnest(@extschema:pg_trgm@.show_trgm(_trigrams.word)) as t (trigram));
 comment on function hartonomous._trigrams(int, text) is 'Trigrams of a word as keys of a tenant.';
 
+create or replace function hartonomous._artifact_lexemes() returns trigger
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    new.lexemes := hartonomous._word_vector(new.tenant_id, new.canonical_text);
+    return new;
+end
+$$;
+comment on function hartonomous._artifact_lexemes() is 'Row trigger: the words of an artifact''s text, whatever was given for them.';
+
 create or replace function hartonomous._surface_words(lexemes tsvector) returns text[]
 language sql immutable parallel safe
 return array(select substr(k.key, strpos(k.key, '=') + 1) from unnest(tsvector_to_array(_surface_words.lexemes)) as k (key) where k.key ~ '^\d+=');

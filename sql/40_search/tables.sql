@@ -71,10 +71,13 @@ insert into hartonomous.tenant_table (relation) values ('hartonomous.atom_embedd
 select hartonomous._dump_rows(array['hartonomous.atom_embedding', 'hartonomous.atom_embedding_history', 'hartonomous.embedding_statistics', 'hartonomous.embedding_curve']::regclass[]);
 insert into hartonomous.operation values ('embed', 'write'), ('search', 'read'), ('embedding_analyze', 'write');
 
--- stored: ranking reads positions, and to parse a text again takes longer than to search for it
-alter table hartonomous.artifact add lexemes tsvector generated always as (hartonomous._word_vector(tenant_id, canonical_text)) stored;
+-- stored: ranking reads positions, and to parse a text again takes longer than to search for it; not generated: on a table
+-- that has a trigger before update, every update of a row would parse its text again
+alter table hartonomous.artifact add lexemes tsvector;
+create trigger artifact_lexemes before insert or update of tenant_id, canonical_text, lexemes on hartonomous.artifact
+for each row execute function hartonomous._artifact_lexemes();
 comment on column hartonomous.artifact.lexemes is 'words of canonical_text, each key led by the tenant, so that a search reads no posting of another';
-select hartonomous.system_versioning_add('hartonomous.artifact');  -- its readers give the column
+select hartonomous.system_versioning_add('hartonomous.artifact', '{lexemes}');  -- its readers give the column
 update hartonomous.tenant_table set omitted = omitted || '{lexemes}' where relation = 'hartonomous.artifact'::regclass;
 
 -- without pending lists, whose length other tenants could tell from the time that a search takes

@@ -142,6 +142,8 @@ def check(full, dsn, target):
         assert state.logical(new) == state.logical(old)
         stored, counted = state.references(new)
         assert {key: count for key, count in stored.items() if count} == counted
+        words = "lexemes is not distinct from hartonomous._word_vector(tenant_id, canonical_text)"
+        assert new.execute(f"select bool_and({words}) from hartonomous.artifact").fetchone() == (True,)
     assert answers(target) == answers(dsn)
     with psycopg.connect(target, autocommit=True) as new, pytest.raises(psycopg.Error) as caught:
         new.execute("select * from public.price__as_of(now() - interval '366 days')")

@@ -1,7 +1,7 @@
 -- Room 08: system versioning. A test runs in one transaction, so older versions are made by writing the stamp of an older transaction.
 begin;
 \ir setup.psql
-select plan(34);
+select plan(47);
 select xmin::text as older_xid, hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as older_at
 from pg_extension where extname = 'hartonomous' \gset
 
@@ -31,6 +31,20 @@ update shop.stock set amount = 4;
 select results_eq(format('select item, note, amount, twice from shop.stock__as_of(%L)', :'older_at'), $$values ('tea', null::text, 3, null::int)$$, 'and NULL in versions that are past');
 select results_eq('select note, amount, twice from shop.stock', $$values ('green', 4, 8)$$);
 select throws_ok($$select hartonomous.system_versioning_add('shop.stock_history', null)$$, '22004');
+select lives_ok($$select hartonomous.system_versioning_add('shop.stock', array['note'])$$, 'once more');
+alter table shop.stock add column colour text;
+select lives_ok($$select hartonomous.system_versioning_add('shop.stock', array['colour'])$$, 'a column that came later');
+update shop.stock set colour = 'red';
+select columns_are('shop', 'stock_history', array['item', 'amount', 'sys_begin', 'sys_end', 'shelf'], 'is left out too');
+select throws_ok($$select hartonomous.system_versioning_add('shop.stock', array['shelf'])$$, '55000', 'the history of shop.stock has column shelf already');
+create table shop.crate (item text);
+select throws_ok(format($$select hartonomous.system_versioning_add('shop.%s', array['item', %L])$$, relation, left_out), '22023')
+from unnest('{stock,crate}'::text[]) as relation, unnest('{sys_begin,sys_end,nosuch}'::text[]) as left_out;
+select hasnt_table('shop', 'crate_history', 'of what is refused nothing is left');
+create table shop.box (item text, sys_begin text);
+create table shop.box_history (item text, sys_begin text, sys_end bigint);
+create trigger kept after update on shop.box referencing old table as old_rows for each statement execute function hartonomous._version_keep('{sys_begin}');
+select ok(not hartonomous._version_fits('shop.box', 'shop.box_history'), 'nor does a trigger say otherwise');
 
 -- writing
 insert into shop.price values ('tea', 3), ('cake', 5);
@@ -72,7 +86,11 @@ select is_empty('select * from shop.price__as_of(null)', 'NULL is no time');
 select is(hartonomous._commit_time(hartonomous._stamp()), null, 'a transaction that runs has no commit time');
 select is(hartonomous._commit_time(:older), :'older_at'::timestamptz);
 select ok(hartonomous.transaction_time_resolve() > 0, 'transaction_time_resolve stores commit times');
+set local track_functions = 'pl';
 select is(hartonomous.transaction_time_resolve(), 0::bigint, 'each once');
+select is(coalesce(pg_stat_get_xact_function_calls('hartonomous._commit_time(bigint)'::regprocedure), 0),
+          2::bigint, 'and asks for the time of no other than the one that runs, once for each table');
+set local track_functions = 'none';
 
 -- a restore brings stamps of another installation, whose transaction ids mean nothing here
 select (hartonomous._version_epoch() # 1) << 40 | 5 as foreign_stamp \gset

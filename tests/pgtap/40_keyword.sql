@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(98);
+select plan(103);
 
 set local role publisher;
 select hartonomous.ingest_text('public notes about vacuum', 'public:1') as public \g /dev/null
@@ -89,6 +89,23 @@ select lives_ok($$select * from hartonomous.search_keyword(repeat('ab cd* "e f" 
 select ok((select bool_and(lexeme like tenant_id || ':%' or lexeme like tenant_id || '=%') from hartonomous.artifact, unnest(lexemes)), 'every key is led by its tenant');
 select lives_ok(format('select hartonomous.ingest_text(%s)', content)) from unnest(array[
     $$(select string_agg(chr(19968 + i % 20000) || chr(131072 + i), ' ') from generate_series(1, 40000) as i)$$, $$repeat('x', 300000)$$, $$repeat('y''z/q ', 30000)$$, $$'http://x/' || repeat('a''b', 900)$$]) as content;
+reset role;
+create function pg_temp.parsed() returns bigint language sql as
+$$select coalesce(pg_stat_get_xact_function_calls('hartonomous._word_vector(int,text)'::regprocedure), 0)$$;
+create function pg_temp.words(id bigint) returns tsvector language sql as $$select lexemes from hartonomous.artifact where artifact_id = id$$;
+set local track_functions = 'pl';
+select pg_temp.parsed() as parsed \gset
+update hartonomous.artifact set semantics = '{}', updated_at = now(), deleted_at = null where artifact_id = :dogs;
+select is(pg_temp.parsed(), :parsed::bigint, 'to change something else of an artifact parses no text');
+update hartonomous.artifact set lexemes = '''x''' where artifact_id = :dogs;
+select is(pg_temp.words(:dogs), hartonomous._word_vector(:ann, 'cats, dogs and a learning machine'), 'words are those of the text, whatever they are set to');
+update hartonomous.artifact set canonical_text = 'two cats' where artifact_id = :dogs;
+select is(pg_temp.words(:dogs), hartonomous._word_vector(:ann, 'two cats'), 'and of the text as it is now');
+select ok(pg_temp.parsed() > :parsed, 'which is parsed then');
+set local track_functions = 'none';
+update hartonomous.artifact set canonical_text = 'cats, dogs and a learning machine' where artifact_id = :dogs;
+select ok(bool_and(lexemes is not distinct from hartonomous._word_vector(tenant_id, canonical_text)), 'as of every artifact') from hartonomous.artifact;
+set local role ann;
 select hartonomous.artifact_delete(:vacuum) \g /dev/null
 select is(pg_temp.found('vacuum'), '{m:3,public:1}', 'what is deleted is not found');
 select hartonomous.artifact_restore(:vacuum) \g /dev/null

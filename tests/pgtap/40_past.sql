@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(55);
+select plan(60);
 select hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as at from pg_extension where extname = 'hartonomous' \gset
 
 create function pg_temp.age(stamp bigint) returns void language plpgsql as $$
@@ -144,6 +144,27 @@ reset role;
 select is_empty(format('select * from hartonomous.%s_history where artifact_id in (%s, %s)', t, :tea, :coffee)) from unnest('{artifact,artifact_source,atom_embedding}'::text[]) as t;
 set local role ann;
 select set_eq(format($$select artifact_id from hartonomous.search_vector('[1,0,0,0]', model => 'outside', as_of => %L)$$, :'at'), array[:cocoa]::bigint[], 'it never was');
+
+-- a passage of two documents stays for the one, and the other has never been
+select hartonomous.ingest_document('one.md', E'# Walrus\n\nWhat both of them say.', 'markdown') as walrus \gset
+select hartonomous.ingest_document('two.md', E'# Heron\n\nWhat both of them say.', 'markdown') as heron \gset
+reset role;
+select pg_temp.age(:older);
+select artifact_id as shared from hartonomous.artifact_source where document_uri = 'two.md' and position is not null
+    and artifact_id in (select artifact_id from hartonomous.artifact_source where document_uri = 'one.md') \gset
+create function pg_temp.traces(uri text) returns bigint language sql as
+$$select count(*) from hartonomous.artifact_source_history where document_uri = traces.uri$$;
+set local role ann;
+select hartonomous.artifact_delete(:walrus);
+select is((select source_uri from hartonomous.search_keyword('walrus', as_of => :'at') where artifact_id = :shared), 'one.md', 'it was found by the heading of the one that is deleted');
+reset role;
+select ok(pg_temp.traces('one.md') > 0, 'whose past is kept');
+set local role ann;
+select hartonomous.artifact_purge(:walrus);
+select is_empty(format($$select * from hartonomous.search_keyword('walrus', as_of => %L)$$, :'at'), 'a purge takes it');
+select is((select source_uri from hartonomous.search_keyword('heron', as_of => :'at') where artifact_id = :shared), 'two.md');
+reset role;
+select is(pg_temp.traces('one.md'), 0::bigint, 'with every trace');
 
 select * from finish();
 rollback;
