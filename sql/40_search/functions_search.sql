@@ -93,17 +93,17 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    verdict constant text := case when coalesce(cardinality(ids), 0) < k then 'short' when exact then 'exact' else 'recall>=' || recall end;
+    told constant text := case when coalesce(cardinality(ids), 0) < k then 'short' when exact then 'exact' else 'recall>=' || recall end;
 begin
     if not snippets then  -- a fifth of a millisecond less than with what a join would need
         return query
-        select i.artifact_id, case when not masked then i.score::real end, null::text, null::text, verdict
+        select i.artifact_id, case when not masked then i.score::real end, null::text, null::text, told
         from unnest(ids, scores) as i (artifact_id, score) order by i.score desc, i.artifact_id limit _search_rows.k;
         return;
     end if;
     return query
     select n.artifact_id, case when not masked then n.score::real end, hartonomous._mask_text(masked, s.source_uri),
-           hartonomous._mask_text(masked, s.snippet), verdict
+           hartonomous._mask_text(masked, s.snippet), told
     from (select i.artifact_id, i.score from unnest(ids, scores) as i (artifact_id, score)
           order by i.score desc, i.artifact_id limit _search_rows.k) as n
     left join lateral (
