@@ -197,9 +197,9 @@ begin
               where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id
                 and e.artifact_id >= case when rows > 1000 then hashtextextended(_filter_share.filter::text, 0) & ((1::bigint << 39) - 1) else 0 end
               order by e.artifact_id limit 100) as e;
-        taken := 30;  -- of what is common that is enough to tell, and of what is rare where it is soon listed
+        taken := 30;  -- enough to tell what is rare, and soon listed
         passed := cardinality(hartonomous._filter_live(tenant_id, sample[:taken], filter, taken));
-        if passed <= 15 and not (passed = 0 and hartonomous._filter_indexed(filter)) then
+        if passed > 0 or not hartonomous._filter_indexed(filter) then
             taken := 100;
             passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:], filter, taken));
         end if;

@@ -52,7 +52,9 @@ begin
     far_candidates := m.bits_beyond;
     paths := array['exact', 'among', 'bits', 'index'];
     candidates := array[null, null, bits, m.index];
-    far := array[null, null, case when filter = '{}' then m.bits_far else greatest(m.bits_far, m.bits_beyond_far) end, m.index_far];
+    -- how far the k-th is under filters of a class was measured for bits
+    far := array[null, null, case when filter = '{}' then m.bits_far else greatest(m.bits_far, m.bits_beyond_far) end,
+                 case when filter = '{}' then m.index_far else greatest(m.index_far, m.bits_far) end];
     ms := array[  -- of exact those that are checked in vain are all looked up
         (rows * coalesce(m.scan_us, 1) + least(rows, (k + 16) * 3 / share) * coalesce(m.filter_us, 5)) / 1000,
         rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.filter_us, 5) else coalesce(m.list_us, 0.5) end

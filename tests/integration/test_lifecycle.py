@@ -184,8 +184,8 @@ def nodes(plan):
 
 
 def seen(node):
-    """Rows that a node took from a table or an index."""
-    if "Scan" not in node["Node Type"]:
+    """Rows that a node took from a table or an index; the server's catalogs are nobody's."""
+    if "Scan" not in node["Node Type"] or node.get("Relation Name", node.get("Index Name", "")).startswith("pg_"):
         return 0
     removed = sum(count for key, count in node.items() if key.startswith("Rows Removed by"))
     return node["Actual Loops"] * (node["Actual Rows"] + removed)

@@ -12,7 +12,7 @@ grant select on asked to public;
 set local role ann;
 select hartonomous.embedding_model_register('outside', 48) as outside \gset
 select hartonomous.ingest_many(array(select convert_to('text ' || i, 'UTF8') from generate_series(1, 1000) as i), 'text',
-    metadata => array(select jsonb_build_object('ninth', i % 9) from generate_series(1, 1000) as i)) as ids \gset
+    metadata => array(select jsonb_build_object('odd', i % 2) from generate_series(1, 1000) as i)) as ids \gset
 select hartonomous.embedding_put_many(:'ids'::bigint[], array(select pg_temp.point('row ' || i, 48) from generate_series(1, 1000) as i), 'outside') \g /dev/null
 select is_empty('select * from hartonomous.recall_status()', 'nothing is promised before an analysis');
 reset role;
@@ -58,7 +58,7 @@ delete from hartonomous.search_sample;
 
 -- what is kept
 set local role ann;
-select pg_temp.search(), pg_temp.search('{"metadata": {"ninth": 1}}') \g /dev/null
+select pg_temp.search(), pg_temp.search('{"metadata": {"odd": 1}}') \g /dev/null
 select throws_ok('select * from hartonomous.recall_watch()', '42501', null, 'for administrators');
 select throws_ok('select * from hartonomous.search_sample', '42501', null, 'nobody reads what others of the tenant asked');
 reset role;
@@ -67,8 +67,8 @@ update hartonomous.embedding_statistics set took_ms = 0;
 set local role adam;
 select is_empty('select * from hartonomous.recall_watch()', 'nothing is done where what is asked is kept');
 set local role ann;
-select results_eq('select model, filter_class, queries, asked, recall >= 0.9 and lower_bound < recall, exact, newer from hartonomous.recall_status()',
-                  $$values ('outside@1', 'none', 20::bigint, 0.9::real, true, false, 0::real), ('outside@1', 'tenth', 20, 0.9, true, false, 0)$$);
+select set_eq('select model, filter_class, queries, asked, recall >= 0.9 and lower_bound < recall, exact, newer from hartonomous.recall_status()',
+                  $$values ('outside@1', 'none', 20::bigint, 0.9::real, true, false, 0::real), ('outside@1', 'half', 20, 0.9, true, false, 0)$$);
 reset role;
 select cmp_ok((select spent_us from hartonomous.recall_state), '<', 1e9::double precision);
 update hartonomous.embedding_curve set lower_bound = 1, worst = 1;
