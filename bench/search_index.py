@@ -87,8 +87,8 @@ def compared(
     found = []
     for asked in RECALLS:
         ours = lambda query: client.execute(SEARCH, [query, asked], prepare=True).fetchall()  # noqa: B023, E731
-        recall, _ = measure(ours, queries, truth)
-        ef = next((ef for ef in EFS if pgvector(owner, ef, queries[:200], truth)[0] >= recall - 0.002), EFS[-1])
+        recall = recall_of(ours, queries, truth)
+        ef = next((ef for ef in EFS if pgvector(owner, ef, queries[:200], truth) >= recall - 0.002), EFS[-1])
         theirs = lambda query: owner.execute(BARE, [query], prepare=True).fetchall()  # noqa: E731
         times: dict[str, list[float]] = {"ours": [], "bare": []}
         exact = 0
@@ -99,7 +99,7 @@ def compared(
             times["bare"].append(1000 * lib.timed(lambda: theirs(query))[1])  # noqa: B023
         middle = {name: float(np.median(some)) for name, some in times.items()}
         slow = {name: float(np.percentile(some, 95)) for name, some in times.items()}
-        reached = {"ours": recall, "bare": pgvector(owner, ef, queries, truth)[0], "bare's ef": ef}
+        reached = {"ours": recall, "bare": pgvector(owner, ef, queries, truth), "bare's ef": ef}
         reached["exact"] = exact / len(queries)
         what = f"{rows:,} rows of everybody, {asked:.2f} asked"
         found += [
@@ -111,16 +111,13 @@ def compared(
     return found
 
 
-def pgvector(owner: Any, ef: int, queries: list[str], truth: list[set[int]]) -> tuple[float, float]:
+def pgvector(owner: Any, ef: int, queries: list[str], truth: list[set[int]]) -> float:
     owner.execute(f"set hnsw.ef_search = {ef}")
-    return measure(lambda query: owner.execute(BARE, [query], prepare=True).fetchall(), queries, truth[: len(queries)])
+    bare = lambda query: owner.execute(BARE, [query], prepare=True).fetchall()  # noqa: E731
+    return recall_of(bare, queries, truth[: len(queries)])
 
 
-def measure(search: Any, queries: list[str], truth: list[set[int]]) -> tuple[float, float]:
-    """Recall, and the median of milliseconds."""
-    recalls, times = [], []
-    for query, right in zip(queries, truth, strict=True):
-        answer, took = lib.timed(lambda: search(query))  # noqa: B023
-        recalls.append(len(right & {row[0] for row in answer}) / K)
-        times.append(1000 * took)
-    return float(np.mean(recalls)), float(np.median(times))
+def recall_of(search: Any, queries: list[str], truth: list[set[int]]) -> float:
+    """Of the nearest, the share that a search finds."""
+    pairs = zip(queries, truth, strict=True)
+    return float(np.mean([len(right & {row[0] for row in search(query)}) / K for query, right in pairs]))
