@@ -90,6 +90,7 @@ class Database:
                 self._rows(owner, tenant, number if len(ids) > 1 else -1, first)
         owner.execute("set maintenance_work_mem = '1GB'")
         owner.execute(lexemes[0])  # type: ignore[index]
+        owner.execute(_PLACES)
         owner.execute("reset session_replication_role")
         for tenant in ids:
             self._ingest(tenant)
@@ -150,8 +151,19 @@ select %(tenant)s, a.artifact_id, m.model_id, hartonomous._state_id(m.state_hash
 from artifact as a, hartonomous.model as m where m.name = %(model)s order by a.n
 """
 _EMBEDDINGS = """
-copy hartonomous.atom_embedding (tenant_id, artifact_id, model_id, model_state, embedding, place, input_hash)
+copy hartonomous.atom_embedding (tenant_id, artifact_id, model_id, model_state, embedding, input_hash)
 from stdin (format binary)
+"""
+_PLACES = """
+with basis as (
+    insert into hartonomous.embedding_basis (tenant_id, model_id, version, current, made, axes)
+    select e.tenant_id, e.model_id, 1, true, 'random', hartonomous._axes(e.tenant_id, e.model_id)
+    from (select distinct tenant_id, model_id from hartonomous.atom_embedding) as e
+    returning *
+)
+insert into hartonomous.embedding_place (tenant_id, model_id, artifact_id, basis, place)
+select e.tenant_id, e.model_id, e.artifact_id, b.version, hartonomous._place(e.embedding, b.axes)
+from hartonomous.atom_embedding as e join basis as b using (tenant_id, model_id)
 """
 
 
@@ -181,7 +193,7 @@ def embeddings(seed: int, first: int, rows: list[Any]) -> bytes:
     vectors = chance.standard_normal((len(rows), DIMENSIONS), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     fields = [("tenant", ">i4"), ("artifact", ">i8"), ("model", ">i8"), ("state", ">i8"),
-              ("vector", f"V{4 + 4 * DIMENSIONS}"), ("place", "V29"), ("hash", "V32")]  # fmt: skip
+              ("vector", f"V{4 + 4 * DIMENSIONS}"), ("hash", "V32")]  # fmt: skip
     layout = [("fields", ">i2")]
     for name, kind in fields:
         layout += [(f"{name}_length", ">i4"), (name, kind)]
@@ -191,8 +203,6 @@ def embeddings(seed: int, first: int, rows: list[Any]) -> bytes:
         out[f"{name}_length"] = np.dtype(kind).itemsize
     out["tenant"], out["artifact"], out["model"], out["state"], hashes = zip(*rows, strict=True)
     header = np.array([DIMENSIONS, 0], ">i2").tobytes()
-    point = b"\x00" + (0x80000001).to_bytes(4, "big")  # EWKB of a POINT Z, big-endian
     out["vector"] = [header + row.tobytes() for row in vectors.astype(">f4")]
-    out["place"] = [point + row.tobytes() for row in vectors[:, :3].astype(">f8")]
     out["hash"] = hashes
     return b"PGCOPY\n\xff\r\n\x00" + bytes(8) + out.tobytes() + b"\xff\xff"

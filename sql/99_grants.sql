@@ -89,7 +89,7 @@ declare
         'metadata_schema_list', 'semantics_pending', 'evaluation_list', 'model_validate',
         'artifact_shapes', 'artifact_overlap', 'image_pixels', 'audio_samples', 'sensor_samples', 'text_lines'];
     writer constant text[] := array['ingest', 'ingest_many', 'ingest_text', 'ingest_document', 'artifact_delete', 'artifact_restore',
-        'embed_many', 'embed_artifacts', 'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'synonym_put', 'synonym_drop', 'generate', 'generate_many', 'generate_stream', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy',
+        'embed_many', 'embed_artifacts', 'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'embedding_basis_refresh', 'synonym_put', 'synonym_drop', 'generate', 'generate_many', 'generate_stream', 'model_begin', 'tensor_put', 'model_commit', 'model_deploy',
         'model_archive', 'model_rollback', 'model_drop', 'tensor_delta_add', 'coefficient_set', 'model_train_head', 'model_retrain', 'predict', 'predict_many',
         'evaluation_put', 'evaluation_drop', 'model_student',
         'ingest_begin', 'ingest_part', 'ingest_missing', 'ingest_commit', 'ingest_abort', 'artifact_purge', 'atom_explode',

@@ -126,10 +126,16 @@ LOGICAL = {
     # neither how many requests did the work, nor that two did the same, which sessions that overlap may
     "inference_request": "select distinct request from request_name",
     "atom_embedding": """
-        select n.artifact, m.model, model_state, r.request, embedding, place, coarse, bucket_x, bucket_y, bucket_z,
-               input_hash
+        select n.artifact, m.model, model_state, r.request, embedding, input_hash
         from hartonomous.atom_embedding join artifact_name as n using (artifact_id)
         join model_name as m using (model_id) left join request_name as r using (inference_request_id)""",
+    "embedding_basis": """
+        select b.tenant_id, m.model, version, current, made
+        from hartonomous.embedding_basis as b join model_name as m using (model_id)""",
+    "embedding_place": """
+        select n.artifact, m.model, basis, place, coarse, bucket_x, bucket_y, bucket_z
+        from hartonomous.embedding_place join artifact_name as n using (artifact_id)
+        join model_name as m using (model_id)""",
     "embedding_statistics": """
         select s.tenant_id, m.model, s.model_state, s.rows, s.queries
         from hartonomous.embedding_statistics as s join model_name as m using (model_id)""",

@@ -7,39 +7,47 @@ comment on function hartonomous._between(@extschema:vector@.vector, @extschema:v
 'The direction of one vector and a part of that of another: something beside what is stored, as queries are.';
 
 create or replace function hartonomous._sample_ranks(
-    tenant_id int, model_id bigint, query @extschema:vector@.vector, self bigint, pivot @extschema:vector@.vector)
-returns table (filter_class text, ordinal int, rank int, distance double precision, artifact_id bigint)
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, self bigint, pivot @extschema:vector@.vector, axes @extschema:vector@.vector[])
+returns table (filter_class text, ordinal int, rank int, place_rank int, distance double precision, artifact_id bigint)
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 begin atomic
-    with scored as materialized (
+    with here as materialized (
+        select hartonomous._place(_sample_ranks.query, _sample_ranks.axes) as place
+    ), scored as materialized (
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _sample_ranks.query as distance,
                @extschema:vector@.hamming_distance(e.bits, @extschema:vector@.binary_quantize(_sample_ranks.query))::int as differing,
+               -- within two percent: as near as that is as near
+               floor(50 * ln(1e-9 + @extschema:postgis@.st_3ddistance(hartonomous._place(e.embedding, _sample_ranks.axes), h.place)))::int as beside,
                e.embedding operator(@extschema:vector@.<=>) _sample_ranks.pivot as apart
-        from hartonomous.atom_embedding as e
+        from hartonomous.atom_embedding as e cross join here as h
         where e.tenant_id = _sample_ranks.tenant_id and e.model_id = _sample_ranks.model_id and e.artifact_id <> _sample_ranks.self
     ), near_pivot as (
         select percentile_disc(0.1) within group (order by s.apart) as apart from scored as s
     ), classes as materialized (  -- ids are permuted: what is left of a division by ten is chance; far: those around something else
-        select s.artifact_id, s.distance, s.differing, c.filter_class
+        select s.artifact_id, s.distance, s.differing, s.beside, c.filter_class
         from scored as s cross join near_pivot as p
         cross join lateral (values ('none', true), ('half', s.artifact_id % 2 = 0), ('tenth', s.artifact_id % 10 = 0),
                                    ('hundredth', s.artifact_id % 100 = 0), ('far', s.apart <= p.apart)) as c (filter_class, inside)
         where c.inside
     ), best as (
-        select b.filter_class, b.artifact_id, b.distance, b.differing, b.ordinal
+        select b.filter_class, b.artifact_id, b.distance, b.differing, b.beside, b.ordinal
         from (select c.*, row_number() over (partition by c.filter_class order by c.distance, c.artifact_id) as ordinal from classes as c) as b
         where b.ordinal <= 100
     ), within as (  -- how many differ no more: the last place that a candidate can have
         select h.filter_class, h.differing, sum(h.n) over (partition by h.filter_class order by h.differing) as rank
         from (select c.filter_class, c.differing, count(*) as n from classes as c group by 1, 2) as h
+    ), around as (
+        select h.filter_class, h.beside, sum(h.n) over (partition by h.filter_class order by h.beside) as rank
+        from (select c.filter_class, c.beside, count(*) as n from classes as c where c.beside is not null group by 1, 2) as h
     )
-    select b.filter_class, b.ordinal::int, w.rank::int, b.distance, b.artifact_id
+    select b.filter_class, b.ordinal::int, w.rank::int, a.rank::int, b.distance, b.artifact_id
     from best as b join within as w on w.filter_class = b.filter_class and w.differing = b.differing
+    left join around as a on a.filter_class = b.filter_class and a.beside = b.beside
     order by 1, 2;
 end;
-comment on function hartonomous._sample_ranks(int, bigint, @extschema:vector@.vector, bigint, @extschema:vector@.vector) is
-'The 100 nearest to a query by class of filter, the place that each has among candidates by sign bits, and its distance; self is left out. Class far: the tenth of the rows around another point.';
+comment on function hartonomous._sample_ranks(int, bigint, @extschema:vector@.vector, bigint, @extschema:vector@.vector, @extschema:vector@.vector[]) is
+'The 100 nearest to a query by class of filter, the rank that each has among candidates by sign bits and by places along three directions (NULL: none), and its distance; self is left out. Class far: the tenth of the rows around another point.';
 
 create or replace function hartonomous._elapsed_us(began timestamptz) returns double precision
 language sql volatile parallel restricted
@@ -79,6 +87,25 @@ $$;
 comment on function hartonomous._embedding_costs(int, bigint, @extschema:vector@.vector, bigint) is
 'Microseconds that a row takes on each path, as they are now.';
 
+create or replace function hartonomous._place_cost(tenant_id int, model_id bigint, basis int, query @extschema:vector@.vector) returns real
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+declare
+    axes  constant @extschema:vector@.vector[] := (select b.axes from hartonomous.embedding_basis as b
+        where b.tenant_id = _place_cost.tenant_id and b.model_id = _place_cost.model_id and b.version = basis);
+    began timestamptz;
+    least_us real;
+begin
+    for round in 1 .. 5 loop
+        began := clock_timestamp();
+        perform hartonomous._place_candidates(tenant_id, model_id, basis, hartonomous._place(query, axes), 500);
+        least_us := least(least_us, hartonomous._elapsed_us(began) / 500);
+    end loop;
+    return least_us;
+end
+$$;
+comment on function hartonomous._place_cost(int, bigint, int, @extschema:vector@.vector) is 'Microseconds that a candidate by its place takes.';
+
 create or replace function hartonomous._index_ranks(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, nearest bigint[], grid int[], out ranks int[], out elapsed double precision[])
 language plpgsql volatile parallel unsafe
@@ -116,8 +143,10 @@ declare
     vectors @extschema:vector@.vector[];
     asked   @extschema:vector@.vector[];
     costs   record;
+    place_us real;
     part    record;
     index   record;
+    basis   hartonomous.embedding_basis;
     query   @extschema:vector@.vector;
     hits    hartonomous.embedding_hit[] := array[]::hartonomous.embedding_hit[];
     elapsed double precision[];
@@ -127,12 +156,18 @@ begin
     if total < 1000 then  -- comparing all takes no longer
         return;
     end if;
+    perform hartonomous._basis_prepare(tenant, target);
+    select b.* into basis from hartonomous.embedding_basis as b
+    where b.tenant_id = tenant and b.model_id = target and b.variance >= 0.5 order by b.version desc limit 1;
     select array_agg(e.artifact_id), array_agg(e.embedding) into drawn, vectors
     from (select e.artifact_id, e.embedding from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target
           order by hashint8extended(e.artifact_id, total) limit sample) as e;
     costs := hartonomous._embedding_costs(tenant, target, vectors[1], total);
-    insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us)
-    values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us);
+    if basis.version is not null then
+        place_us := hartonomous._place_cost(tenant, target, basis.version, vectors[1]);
+    end if;
+    insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us, basis, place_us)
+    values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us, basis.version, place_us);
     -- what was really asked is a third kind of query, once there are enough to know their mean
     select array_agg(q.query) into asked
     from (select s.query from hartonomous.search_sample as s where s.tenant_id = tenant and s.model_id = target
@@ -142,10 +177,11 @@ begin
         if number <= sample and number % 2 = 0 then  -- as queries are that ask for what is not quite stored
             query := hartonomous._between(query, vectors[number % sample + 1], 0.5);
         end if;
-        select array_agg(row('bits', r.filter_class, number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit) as hits,
+        select array_agg(row('bits', r.filter_class, number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit)
+               || coalesce(array_agg(row('place', r.filter_class, number, r.ordinal, r.place_rank, r.distance)::hartonomous.embedding_hit) filter (where r.place_rank is not null), '{}') as hits,
                array_agg(r.artifact_id order by r.ordinal) filter (where r.filter_class = 'none') as nearest,
                array_agg(r.distance order by r.ordinal) filter (where r.filter_class = 'none') as distances
-        into part from hartonomous._sample_ranks(tenant, target, query, coalesce(drawn[number], -1), vectors[number % sample + 1]) as r;
+        into part from hartonomous._sample_ranks(tenant, target, query, coalesce(drawn[number], -1), vectors[number % sample + 1], basis.axes) as r;
         hits := hits || part.hits;
         continue when not indexed;
         index := hartonomous._index_ranks(tenant, target, query, part.nearest, grid);
@@ -156,6 +192,7 @@ begin
     perform hartonomous._embedding_curve_put(tenant, target, hits, sample);
     update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
     where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
+    perform hartonomous._basis_finish(tenant, target);
     update hartonomous.embedding_statistics as s set took_ms = hartonomous._elapsed_us(began) / 1000 where s.tenant_id = tenant and s.model_id = target;
 end
 $$;
@@ -172,7 +209,7 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_model_analyze(text) is
-'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees) and of what it lately searched for, what recall each path of search_vector has for how many candidates and by class of filter, and what it costs. Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
+'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees) and of what it lately searched for, what recall each path of search_vector has for how many candidates and by class of filter, and what it costs; chooses the three directions of places anew where they hold too little (embedding_basis_refresh). Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
 
 create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[], stored int) returns void
 language sql volatile parallel unsafe
@@ -181,8 +218,8 @@ begin atomic
     with hit as materialized (
         select h.path, h.filter_class, h.query, h.ordinal, h.rank, h.distance from unnest(_embedding_curve_put.hits) as h
     ), grid as (
-        select 'bits' as path, k.k, c.candidates
-        from (values (10), (100)) as k (k)
+        select p.path, k.k, c.candidates
+        from (values ('bits'), ('place')) as p (path) cross join (values (10), (100)) as k (k)
         cross join lateral (select distinct round(k.k * 2 ^ (i / 3.0))::int as candidates from generate_series(0, 36) as i) as c
         union all
         select 'index', k.k, c.candidates

@@ -1,32 +1,3 @@
-create or replace function hartonomous.project(v @extschema:vector@.vector, model text default null) returns @extschema:postgis@.geometry
-language plpgsql stable parallel restricted security definer
-set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_variable
-declare
-    tenant constant int := hartonomous._permit_read('search');
-    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
-begin
-    if v is null then
-        return null;
-    end if;
-    perform hartonomous._dimensions_check(target, v);
-    return (select @extschema:postgis@.st_makepoint(p.x[1], p.y[1], p.z[1])
-            from hartonomous._project(target, array[@extschema:vector@.vector_send(v)]) as p);
-end
-$$;
-comment on function hartonomous.project(@extschema:vector@.vector, text) is
-'Place of a vector in three dimensions (POINT Z, each coordinate within -1 .. 1 for a unit vector): its projection onto three orthonormal directions of the model. NULL gives NULL; ZH020 no such model, ZH040 wrong dimensions.';
-
-create or replace function hartonomous._project(
-    model_id bigint, images bytea[], out x double precision[], out y double precision[], out z double precision[])
-language plpython3u stable strict parallel restricted
-set search_path = pg_catalog, pg_temp as $$
-@boot@
-from hartonomous_server.search import embedding
-return embedding.project(plpy, model_id, images)
-$$;
-comment on function hartonomous._project(bigint, bytea[]) is 'Coordinates of vectors, given as vector_send gives them.';
-
 create or replace function hartonomous._dimensions_check(model_id bigint, v @extschema:vector@.vector) returns void
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp as $$
@@ -159,34 +130,40 @@ create or replace trigger deployment_lacks after insert or update on hartonomous
     for each row when (new.kind = 'embedding') execute function hartonomous._deployment_lacks();
 
 create or replace function hartonomous._embedding_put(
-    tenant_id int, model_id bigint, state_hash bytea, inference_request_id bigint, artifact_ids bigint[], vectors @extschema:vector@.vector[], input_hashes bytea[],
-    x double precision[], y double precision[], z double precision[]) returns bigint
+    tenant_id int, model_id bigint, state_hash bytea, inference_request_id bigint, artifact_ids bigint[], vectors @extschema:vector@.vector[],
+    input_hashes bytea[]) returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     made_by constant text := case when inference_request_id is null then 'model' else 'inference_request' end;
+    basis  constant record := hartonomous._basis_hold(tenant_id, model_id);
     stored bigint[];
 begin
     with written as (
-        insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, model_state, inference_request_id, embedding, place, input_hash)
+        insert into hartonomous.atom_embedding as e (tenant_id, artifact_id, model_id, model_state, inference_request_id, embedding, input_hash)
         select _embedding_put.tenant_id, i.artifact_id, _embedding_put.model_id, hartonomous._state_id(_embedding_put.state_hash),
-               _embedding_put.inference_request_id, i.vector, @extschema:postgis@.st_makepoint(i.x, i.y, i.z), i.input_hash
-        from unnest(_embedding_put.artifact_ids, _embedding_put.vectors, _embedding_put.input_hashes, _embedding_put.x,
-                    _embedding_put.y, _embedding_put.z) as i (artifact_id, vector, input_hash, x, y, z)
+               _embedding_put.inference_request_id, i.vector, i.input_hash
+        from unnest(_embedding_put.artifact_ids, _embedding_put.vectors, _embedding_put.input_hashes) as i (artifact_id, vector, input_hash)
         order by i.artifact_id
         on conflict (tenant_id, artifact_id, model_id) do update
-        set embedding = excluded.embedding, place = excluded.place, input_hash = excluded.input_hash, model_state = excluded.model_state,
+        set embedding = excluded.embedding, input_hash = excluded.input_hash, model_state = excluded.model_state,
             inference_request_id = excluded.inference_request_id, created_at = excluded.created_at
         where e.input_hash <> excluded.input_hash or e.model_state <> excluded.model_state
-        returning artifact_id
+        returning e.artifact_id, e.embedding
+    ), placed as (
+        insert into hartonomous.embedding_place (tenant_id, model_id, artifact_id, basis, place)
+        select _embedding_put.tenant_id, _embedding_put.model_id, w.artifact_id, b.version, hartonomous._place(w.embedding, b.axes)
+        from written as w cross join (values (basis.version, basis.axes), (basis.next_version, basis.next_axes)) as b (version, axes)
+        where b.version is not null
+        on conflict (tenant_id, model_id, artifact_id, basis) do update set place = excluded.place
     )
-    select array_agg(artifact_id order by artifact_id) into stored from written;
+    select array_agg(w.artifact_id order by w.artifact_id) into stored from written as w;
     perform hartonomous._graph_node_put(_embedding_put.tenant_id, 'artifact', stored);
     perform hartonomous._graph_edge_put(_embedding_put.tenant_id, 'artifact', stored, 'EmbeddedBy', made_by,
         array_fill(coalesce(_embedding_put.inference_request_id, _embedding_put.model_id), array[coalesce(cardinality(stored), 0)]));
     return coalesce(cardinality(stored), 0);
 end
 $$;
-comment on function hartonomous._embedding_put(int, bigint, bytea, bigint, bigint[], @extschema:vector@.vector[], bytea[], double precision[], double precision[], double precision[]) is
-'Stores embeddings and their edges to the request that made them, or to the model when they came from outside; rows are taken in artifact order. Returns how many are new or changed.';
+comment on function hartonomous._embedding_put(int, bigint, bytea, bigint, bigint[], @extschema:vector@.vector[], bytea[]) is
+'Stores embeddings, their places and their edges to the request that made them, or to the model when they came from outside; rows are taken in artifact order. Returns how many are new or changed.';

@@ -72,16 +72,9 @@ begin
         raise exception 'no artifact %', coalesce(wrong.id::text, 'NULL') using errcode = 'ZH010',
             hint = 'embedding_put_many takes artifacts of your own tenant';
     end if;
-    return (
-        with given as materialized (
-            select array_agg(@extschema:vector@.vector_send(v.vector) order by v.position) as images
-            from unnest(embedding_put_many.vectors) with ordinality as v (vector, position)
-        )
-        select hartonomous._embedding_put(tenant, target, base.state_hash, null, embedding_put_many.artifact_ids, embedding_put_many.vectors,
-                                          array(select sha256(i.image) from unnest(g.images) with ordinality as i (image, position) order by i.position),
-                                          p.x, p.y, p.z)
-        from given as g cross join lateral hartonomous._project(target, coalesce(g.images, '{}')) as p
-    );
+    return hartonomous._embedding_put(tenant, target, base.state_hash, null, embedding_put_many.artifact_ids, embedding_put_many.vectors, array(
+        select sha256(@extschema:vector@.vector_send(v.vector)) from unnest(embedding_put_many.vectors) with ordinality as v (vector, position)
+        order by v.position));
 end
 $$;
 comment on function hartonomous.embedding_put_many(bigint[], @extschema:vector@.vector[], text) is

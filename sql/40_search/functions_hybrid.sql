@@ -43,20 +43,6 @@ end
 $$;
 comment on function hartonomous._region_check(@extschema:postgis@.geometry) is '22023 unless a region is a geometry in three dimensions, or NULL.';
 
-create or replace function hartonomous._within_region(tenant_id int, model_id bigint, region @extschema:postgis@.geometry) returns bigint[]
-language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-#variable_conflict use_column
-begin
-    return array(
-        select e.artifact_id from hartonomous.atom_embedding as e
-        where e.tenant_id = _within_region.tenant_id and e.model_id = _within_region.model_id and e.place operator(@extschema:postgis@.&&&) region
-        order by e.artifact_id);
-end
-$$;
-comment on function hartonomous._within_region(int, bigint, @extschema:postgis@.geometry) is
-'Artifacts of a tenant whose embedding by a model has its place within the box of a region.';
-
 create or replace function hartonomous._vector_leg(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, depth int, filter jsonb, recall real, region @extschema:postgis@.geometry,
     out ids bigint[], out similarities double precision[], out within bigint[], out exact boolean)
@@ -74,7 +60,7 @@ begin
             part := hartonomous._nearest_sampled(tenant_id, seen, model_id, query, depth, filter, recall);
             exact := exact and part.exact;
         else
-            live := hartonomous._filter_live(seen, hartonomous._within_region(seen, model_id, region), filter, 2147483647);
+            live := hartonomous._filter_live(seen, hartonomous._within_region(tenant_id, seen, model_id, region), filter, 2147483647);
             within := coalesce(within, '{}') || live;
             part := hartonomous._nearest_among(seen, model_id, query, depth, live);
         end if;

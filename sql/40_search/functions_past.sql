@@ -41,7 +41,7 @@ end;
 comment on function hartonomous._occurrence_at(int, timestamptz) is 'Occurrences of a tenant''s artifacts as they were at a time.';
 
 create or replace function hartonomous._embedding_at(tenant_id int, model_id bigint, at timestamptz)
-returns table (artifact_id bigint, embedding @extschema:vector@.vector, place @extschema:postgis@.geometry)
+returns table (artifact_id bigint, embedding @extschema:vector@.vector)
 language sql stable parallel restricted
 begin atomic
     with stamp as materialized (  -- or the time of each version would be asked for
@@ -51,10 +51,10 @@ begin atomic
     ), done as materialized (
         select s.x from stamp as s where hartonomous._commit_time(s.x) <= _embedding_at.at
     )
-    select c.artifact_id, c.embedding, c.place from hartonomous.atom_embedding as c
+    select c.artifact_id, c.embedding from hartonomous.atom_embedding as c
     where c.tenant_id = _embedding_at.tenant_id and c.model_id = _embedding_at.model_id and exists (select from done as b where b.x = c.sys_begin)
     union all
-    select h.artifact_id, h.embedding, h.place from hartonomous.atom_embedding_history as h
+    select h.artifact_id, h.embedding from hartonomous.atom_embedding_history as h
     where h.tenant_id = _embedding_at.tenant_id and h.model_id = _embedding_at.model_id and exists (select from done as b where b.x = h.sys_begin)
       and not exists (select from done as e where e.x = h.sys_end);
 end;
@@ -92,8 +92,8 @@ comment on function hartonomous._live_at(int, jsonb, timestamptz, boolean) is
 
 create or replace function hartonomous._nearest_at(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k bigint, at timestamptz, among bigint[],
-    center @extschema:postgis@.geometry default null, radius double precision default null, region @extschema:postgis@.geometry default null,
-    out ids bigint[], out distances double precision[])
+    axes @extschema:vector@.vector[] default null, center @extschema:postgis@.geometry default null, radius double precision default null,
+    region @extschema:postgis@.geometry default null, out ids bigint[], out distances double precision[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off
 set jit = off as $$
@@ -105,14 +105,14 @@ begin
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _nearest_at.query as distance
         from hartonomous._embedding_at(_nearest_at.tenant_id, _nearest_at.model_id, _nearest_at.at) as e
         where e.artifact_id in (select w.id from unnest(_nearest_at.among) as w (id))
-          and (_nearest_at.center is null or @extschema:postgis@.st_3ddistance(e.place, _nearest_at.center) <= _nearest_at.radius)
-          and (_nearest_at.region is null or e.place operator(@extschema:postgis@.&&&) _nearest_at.region)
+          and (_nearest_at.center is null or @extschema:postgis@.st_3ddistance(hartonomous._place(e.embedding, _nearest_at.axes), _nearest_at.center) <= _nearest_at.radius)
+          and (_nearest_at.region is null or hartonomous._place(e.embedding, _nearest_at.axes) operator(@extschema:postgis@.&&&) _nearest_at.region)
         order by 2, 1 limit _nearest_at.k
     ) as n;
 end
 $$;
-comment on function hartonomous._nearest_at(int, bigint, @extschema:vector@.vector, bigint, timestamptz, bigint[], @extschema:postgis@.geometry, double precision, @extschema:postgis@.geometry) is
-'The k nearest at a time among given artifacts of a tenant, with their places within radius of a center or the box of a region, when they are given: every vector is compared.';
+comment on function hartonomous._nearest_at(int, bigint, @extschema:vector@.vector, bigint, timestamptz, bigint[], @extschema:vector@.vector[], @extschema:postgis@.geometry, double precision, @extschema:postgis@.geometry) is
+'The k nearest at a time among given artifacts of a tenant, with their places along given directions within radius of a center or the box of a region, when they are given: every vector is compared.';
 
 create or replace function hartonomous._search_model_at(
     tenant_id int, model text, at timestamptz, content text, out model_id bigint, out state_hash bytea, out owner_id int, out dimensions int)

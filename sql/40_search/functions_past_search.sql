@@ -25,11 +25,13 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
+    -- a region is in coordinates as they are now
+    axes constant @extschema:vector@.vector[] := case when coalesce(center, region) is not null then hartonomous._axes(tenant_id, model_id) end;
     seen int;
     part record;
 begin
     foreach seen in array hartonomous._tenants_at(tenant_id, owner_id) loop
-        part := hartonomous._nearest_at(seen, model_id, query, depth, at, hartonomous._live_at(seen, filter, at), center, radius, region);
+        part := hartonomous._nearest_at(seen, model_id, query, depth, at, hartonomous._live_at(seen, filter, at), axes, center, radius, region);
         ids := ids || part.ids;
         similarities := similarities || array(select 1 - d from unnest(part.distances) as d);
     end loop;

@@ -20,11 +20,15 @@ declare
     m       record;
     unfit   text;
     bits    int;
+    place   int;
+    beside  bigint;
 begin
     select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes,
            hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed,
            own.candidates as bits, own.far as bits_far, far.candidates as bits_beyond, far.far as bits_beyond_far,
-           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms
+           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms,
+           s.basis, s.place_us, b.current as basis_current, near.candidates as place, near.far as place_far,
+           aside.candidates as place_beyond, aside.far as place_beyond_far
     into m
     from hartonomous.embedding_statistics as s
     join hartonomous.model as o on o.model_id = s.model_id
@@ -40,6 +44,15 @@ begin
         select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
         where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'none' and c.k = measured_k
           and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as hnsw on true
+    left join hartonomous.embedding_basis as b on b.tenant_id = s.tenant_id and b.model_id = s.model_id and b.version = s.basis
+    left join lateral (
+        select c.candidates, c.far from hartonomous.embedding_curve as c
+        where b.current and c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'place' and c.filter_class = class and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as near on true
+    left join lateral (
+        select c.candidates, c.far from hartonomous.embedding_curve as c
+        where b.current and c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'place' and c.filter_class = 'far' and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as aside on true
     left join pg_index as x on x.indexrelid = to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id))
     where s.tenant_id = _search_options.tenant_id and s.model_id = _search_options.model_id;
     unfit := case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
@@ -49,25 +62,33 @@ begin
                   when class = any (m.exact_classes) then 'fewer were found than was asked: hartonomous.recall_status' end;
     -- nobody knows beforehand whether a filter is correlated against the query
     bits := case when filter = '{}' then m.bits when m.bits is not null and m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
+    place := case when filter = '{}' then m.place when m.place is not null and m.place_beyond is not null then greatest(m.place, m.place_beyond) end;
+    beside := hartonomous._place_take(place, share);
     far_candidates := m.bits_beyond;
-    paths := array['exact', 'among', 'bits', 'index'];
-    candidates := array[null, null, bits, m.index];
+    paths := array['exact', 'among', 'bits', 'index', 'place'];
+    candidates := array[null, null, bits, m.index, place];
     -- how far the k-th is under filters of a class was measured for bits
     far := array[null, null, case when filter = '{}' then m.bits_far else greatest(m.bits_far, m.bits_beyond_far) end,
-                 case when filter = '{}' then m.index_far else greatest(m.index_far, m.bits_far) end];
+                 case when filter = '{}' then m.index_far else greatest(m.index_far, m.bits_far) end,
+                 case when filter = '{}' then m.place_far else greatest(m.place_far, m.place_beyond_far) end];
     ms := array[  -- of exact those that are checked in vain are all looked up
         (rows * coalesce(m.scan_us, 1) + least(rows, (k + 16) * 3 / share) * coalesce(m.filter_us, 5)) / 1000,
         rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.filter_us, 5) else coalesce(m.list_us, 0.5) end
                 + share * coalesce(m.fetch_us, 3)) / 1000,
         (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
-        (m.index_ms + (k + 16) * 1.5 * m.filter_us / 1000) / share];
+        (m.index_ms + (k + 16) * 1.5 * m.filter_us / 1000) / share,
+        (beside * (m.place_us + m.filter_us) + place * m.fetch_us) / 1000];
     rejected := array[
         null,
         case when filter = '{}' then 'no filter' end,
         coalesce(unfit, case when bits is null then 'never met that recall when analyzed' end),
         coalesce(unfit, case when m.indexed is not true then 'no index'
                              when m.index is null then 'never met that recall when analyzed'
-                             when (m.index + 8) / share > 1000 then 'would need more than 1000 candidates' end)];
+                             when (m.index + 8) / share > 1000 then 'would need more than 1000 candidates' end),
+        coalesce(unfit, case when m.basis is null then 'three dimensions hold too little'
+                             when m.basis_current is not true then 'analyzed with places by another basis'
+                             when place is null then 'never met that recall when analyzed'
+                             when 100 * beside > rows then 'would need more than 1 % of the rows' end)];
 end
 $$;
 comment on function hartonomous._search_options(int, bigint, int, jsonb, real, double precision, bigint) is
@@ -98,7 +119,7 @@ begin
             ms := o.ms[i];
         end if;
     end loop;
-    if path in ('bits', 'index') then
+    if path in ('bits', 'index', 'place') then
         far_candidates := o.far_candidates;
     end if;
 end
@@ -123,6 +144,9 @@ begin
     elsif plan.path = 'index' then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_index(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
+    elsif plan.path = 'place' then
+        select n.ids, n.distances into ids, distances
+        from hartonomous._nearest_place(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
     elsif plan.path = 'bits' then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_bits(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
@@ -174,7 +198,7 @@ begin
         plan := hartonomous._search_plan(seen, target, k, wanted, recall);
         parts := parts || jsonb_build_object('of', case seen when 0 then 'everybody' else 'own tenant' end,
             'rows', plan.rows, 'other_weights', hartonomous._embedding_mixed(seen, target), 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
-            'path', plan.path, 'candidates', plan.candidates, 'candidates_far', plan.far_candidates, 'options', (
+            'path', plan.path, 'basis', hartonomous._basis_version(seen, target), 'candidates', plan.candidates, 'candidates_far', plan.far_candidates, 'options', (
                 select jsonb_agg(jsonb_build_object('path', o.path, 'candidates', o.candidates, 'ms', round(o.ms::numeric, 3), 'rejected',
                                      coalesce(o.rejected, case when o.path <> plan.path then 'takes longer' end)) order by o.ms, o.path)
                 from hartonomous._search_options(seen, target, k, wanted, recall, plan.share, plan.rows) as n
@@ -184,4 +208,4 @@ begin
 end
 $$;
 comment on function hartonomous.search_explain(@extschema:vector@.vector, int, text, jsonb, timestamptz, real) is
-'How search_vector would answer: for the own tenant''s embeddings and for those of everybody about how many rows there are and match the filter, whether some were embedded by other weights than the model has now (other_weights), the path taken, its candidates (candidates_far: for a query unlike those measured, NULL compares all), and every option with its expected milliseconds and why it is not taken. exact compares all, among looks up what satisfies the filter, bits and index compare candidates by sign bits or by an HNSW index. Errors as search_vector.';
+'How search_vector would answer: for the own tenant''s embeddings and for those of everybody about how many rows there are and match the filter, whether some were embedded by other weights than the model has now (other_weights), the path taken, its candidates (candidates_far: for a query unlike those measured, NULL compares all), and every option with its expected milliseconds and why it is not taken. exact compares all, among looks up what satisfies the filter, bits, place and index compare candidates by sign bits, by places in three dimensions or by an HNSW index; basis: the version of hartonomous.embedding_basis by which places are. Errors as search_vector.';

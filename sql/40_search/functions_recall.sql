@@ -150,6 +150,7 @@ declare
     below   text[];
     rested  boolean;
     waiting boolean;
+    drift   text;
 begin
     insert into hartonomous.recall_state as r (tenant_id, model_id, watched_at) values (_recall_watch.tenant_id, _recall_watch.model_id, at)
     on conflict (tenant_id, model_id) do update
@@ -165,11 +166,15 @@ begin
     into newer, rested, waiting from hartonomous.embedding_statistics as m
     where m.tenant_id = _recall_watch.tenant_id and m.model_id = _recall_watch.model_id;
     below := hartonomous._recall_below(tenant_id, model_id);
+    perform hartonomous._basis_continue(tenant_id, model_id);
+    drift := hartonomous._basis_drift(tenant_id, model_id);
     if rested and newer >= 0.25 then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', format('%s %% of the embeddings are newer than the analysis', round(100 * newer)),
                                         array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
     elsif rested and (below <> '{}' or waiting) then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', few, array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
+    elsif rested and drift is not null then
+        perform hartonomous._recall_act(tenant_id, model_id, 'analyze', drift, array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
     else
         rested := false;  -- from here on: whether it was measured anew
     end if;
@@ -208,7 +213,9 @@ begin
         left join hartonomous.recall_state as r on r.tenant_id = s.tenant_id and r.model_id = s.model_id
         order by r.watched_at nulls first, s.tenant_id, s.model_id
     loop
-        exit when clock_timestamp() > began + interval '20 seconds';
+        -- where places changed, those who store embeddings wait for the end of this
+        exit when clock_timestamp() > began + interval '20 seconds'
+            or exists (select from hartonomous.embedding_basis as b where b.current_at >= began);
         perform from hartonomous.tenant as t where t.tenant_id = item.tenant_id and t.closed_at is null for key share skip locked;
         continue when not found;
         begin
@@ -224,7 +231,7 @@ begin
 end
 $$;
 comment on function hartonomous.recall_watch() is
-'Keeps the recall that searches by vectors promise: asks a sample of them again, exactly, in at most 1 % of the time that searches take, and where by class of filter less was found than was asked, or where a quarter of the embeddings is newer than the analysis, measures the paths anew as embedding_model_analyze does; where that does not help, all is compared for that class until the next analysis. Returns what it did (hartonomous.recall_action keeps it): recall of the sampled searches before and after. For a job every minute, 20 seconds and the last analysis at most; nothing while another runs, and on a replica. For administrators.';
+'Keeps the recall that searches by vectors promise: asks a sample of them again, exactly, in at most 1 % of the time that searches take, and where by class of filter less was found than was asked, where a quarter of the embeddings is newer than the analysis, or where places hold less than 80 % of the variance that they held, measures the paths anew as embedding_model_analyze does; where that does not help, all is compared for that class until the next analysis. Returns what it did (hartonomous.recall_action keeps it): recall of the sampled searches before and after. For a job every minute, 20 seconds and the last analysis at most; nothing while another runs, and on a replica. For administrators.';
 
 create or replace function hartonomous.recall_status()
 returns table (model text, filter_class text, queries bigint, asked real, recall real, lower_bound real, exact boolean, newer real, analyzed_at timestamptz)

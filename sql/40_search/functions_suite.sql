@@ -35,7 +35,7 @@ begin
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         select n.ids, n.distances into part
         from hartonomous._nearest_among(seen, target, query, k, hartonomous._filter_live(
-            seen, hartonomous._within_place(seen, target, center, radius), wanted, 2147483647)) as n;
+            seen, hartonomous._within_place(tenant, seen, target, center, radius), wanted, 2147483647)) as n;
         ids := ids || part.ids;
         distances := distances || part.distances;
     end loop;
@@ -44,28 +44,6 @@ end
 $$;
 comment on function hartonomous.search_spatial(@extschema:vector@.vector, @extschema:postgis@.geometry, double precision, int, text, jsonb, timestamptz, real) is
 'Artifacts whose embeddings are nearest to a vector among those whose place (see project) is within radius of a center, a POINT Z. All of these are compared: verdict is exact, or short when fewer than k exist there. Columns and errors as search_vector, and 22023 for a center or radius that is none, 22004 NULL, ZH002 masked.';
-
-create or replace function hartonomous._within_place(
-    tenant_id int, model_id bigint, center @extschema:postgis@.geometry, radius double precision) returns bigint[]
-language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-#variable_conflict use_column
-declare
-    x constant double precision := @extschema:postgis@.st_x(center);
-    y constant double precision := @extschema:postgis@.st_y(center);
-    z constant double precision := @extschema:postgis@.st_z(center);
-    around constant @extschema:postgis@.geometry := @extschema:postgis@.st_makeline(
-        @extschema:postgis@.st_makepoint(x - radius, y - radius, z - radius), @extschema:postgis@.st_makepoint(x + radius, y + radius, z + radius));
-begin
-    return array(
-        select e.artifact_id from hartonomous.atom_embedding as e
-        where e.tenant_id = _within_place.tenant_id and e.model_id = _within_place.model_id
-          and e.place operator(@extschema:postgis@.&&&) around and @extschema:postgis@.st_3ddistance(e.place, center) <= radius
-        order by e.artifact_id);
-end
-$$;
-comment on function hartonomous._within_place(int, bigint, @extschema:postgis@.geometry, double precision) is
-'Artifacts of a tenant whose embedding by a model has its place within radius of a center.';
 
 create or replace function hartonomous._ensemble_weights(models int, weights real[]) returns double precision[]
 language plpgsql stable parallel safe

@@ -7,11 +7,6 @@ create table hartonomous.atom_embedding (
     inference_request_id bigint,
     embedding   @extschema:vector@.vector not null,
     bits        bit varying not null generated always as (@extschema:vector@.binary_quantize(embedding)) stored,
-    place       @extschema:postgis@.geometry(pointz, 0) not null,
-    coarse      @extschema:postgis@.geometry(pointz, 0) generated always as (@extschema:postgis@.st_snaptogrid(place, 0.125, 0.125, 0.125, 0)) stored,
-    bucket_x    int generated always as (floor((@extschema:postgis@.st_x(place) + 1) * 8)::int) stored,
-    bucket_y    int generated always as (floor((@extschema:postgis@.st_y(place) + 1) * 8)::int) stored,
-    bucket_z    int generated always as (floor((@extschema:postgis@.st_z(place) + 1) * 8)::int) stored,
     input_hash  bytea not null,
     created_at  timestamptz not null default now(),
     -- read by tenant and model this index alone gives candidates, and no row of others is touched
@@ -20,15 +15,14 @@ create table hartonomous.atom_embedding (
 );
 select hartonomous._opaque_ids('hartonomous.atom_embedding', 'atom_embedding_id');
 comment on table hartonomous.atom_embedding is
-'Embeddings of artifacts, one per model, with their place in three dimensions; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside; system-versioned, but for what follows from the vector.';
+'Embeddings of artifacts, one per model; input_hash: SHA-256 of the text that was embedded, or of a vector that came from outside; system-versioned, but for bits, which follow from the vector.';
 comment on column hartonomous.atom_embedding.model_state is 'which weights made it: the first 8 bytes of the model''s state_hash then; one of other weights than the model''s present ones is embedded anew';
 comment on column hartonomous.atom_embedding.bits is 'the signs of the components, 1 where one is positive: their Hamming distance finds candidates';
 create index on hartonomous.atom_embedding (tenant_id, artifact_id);
 -- of a model's embeddings by other weights than it has now a search looks for one
 create index on hartonomous.atom_embedding (model_id, tenant_id, model_state);
-create index atom_embedding_place on hartonomous.atom_embedding using gist (tenant_id, model_id, place @extschema:postgis@.gist_geometry_ops_nd);
 
-select hartonomous.system_versioning_add('hartonomous.atom_embedding', '{bits,coarse,bucket_x,bucket_y,bucket_z}');
+select hartonomous.system_versioning_add('hartonomous.atom_embedding', '{bits}');
 create index on hartonomous.atom_embedding_history (tenant_id, model_id, artifact_id);
 create index on hartonomous.atom_embedding_history (tenant_id, artifact_id);
 
@@ -43,11 +37,13 @@ create table hartonomous.embedding_statistics (
     fetch_us    real not null,
     filter_us   real not null,
     list_us     real not null,
+    basis       int,
+    place_us    real,
     analyzed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, model_id)
 );
 comment on table hartonomous.embedding_statistics is
-'What embedding_model_analyze measured of a tenant''s embeddings by a model: by which weights (model_state), how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list).';
+'What embedding_model_analyze measured of a tenant''s embeddings by a model: by which weights (model_state), how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list), when a place is looked up (place). basis: the version of the basis by which the path place was measured; NULL: three dimensions hold too little.';
 
 create table hartonomous.embedding_curve (
     tenant_id    int not null,

@@ -272,6 +272,7 @@ GOOD = [
     ("hartonomous.detokenize(null)", None),
     ("hartonomous.detokenize('{}')", ""),
     ("hartonomous.project(null)", None),
+    ("hartonomous.embedding_basis_refresh(batch => 0)", "22023", "batch is 0, expected 1 to 10000000"),
     ("cardinality(hartonomous.tokenize(repeat('word ', 300000)))", 64),
     ("hartonomous.hilbert_encode(null, 1)", None),
 ]

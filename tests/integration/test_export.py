@@ -80,14 +80,16 @@ def test_everything_can_be_made_from_an_export_again(full, client, connection):
 
     stored = connection.execute(
         "select artifact_id, vector_send(embedding), st_x(place), st_y(place), st_z(place)"
-        " from hartonomous.atom_embedding where tenant_id = 1"
+        " from hartonomous.atom_embedding join hartonomous.embedding_place using (tenant_id, model_id, artifact_id)"
+        " where tenant_id = 1"
     ).fetchall()
     assert len(stored) == len(rows["hartonomous.atom_embedding"]) > 0
     by_artifact = {row["artifact_id"]: row for row in rows["hartonomous.atom_embedding"]}
+    places = {row["artifact_id"]: row["place"] for row in rows["hartonomous.embedding_place"]}
     for artifact_id, image, *place in stored:
         vector = np.array(json.loads(by_artifact[artifact_id]["embedding"]), ">f4")
         assert vector.tobytes() == bytes(image)[4:]
-        ewkb = bytes.fromhex(by_artifact[artifact_id]["place"])
+        ewkb = bytes.fromhex(places[artifact_id])
         assert np.frombuffer(ewkb[-24:], "<f8").tolist() == place
 
     expected = tiny_model.tensors(inner=5000)

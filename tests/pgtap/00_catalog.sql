@@ -39,15 +39,16 @@ select is_empty(
       where exists (select from unnest(proconfig) as c where c not like 'search\_path=%'
                     and c <> 'client_min_messages=error'  -- what it does is not for its caller
                     and (c <> 'jit=off' or proname <> 'search')
-                    and (c <> 'enable_sort=off' or proname <> 'artifact_deleted')
+                    and (c <> 'enable_sort=off' or proname not in ('artifact_deleted', '_place_candidates'))
+                    and (c <> 'lock_timeout=10s' or proname <> '_basis_switch')
                     -- what was there at a time: estimates of a plan that was made while a table was empty must not choose nested loops
                     and (proname !~ '^_(artifact_count|heading_hits|highlights|keyword_best|keyword_scores|live|nearest|search|search_hybrid|search_rows|search_text|text_hits)_at$'
                          or c <> all ('{jit=off,enable_seqscan=off,enable_nestloop=off,plan_cache_mode=force_generic_plan}'))
                     -- paths that must not read other tenants' rows, nor be planned anew for each vector
-                    and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_within_place,_within_region,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed,_embedding_newer}')
+                    and (proname <> all ('{_search_options,_nearest_exact,_nearest_among,_nearest_bits,_index_candidates,_sample_ranks,_word_rarity,_graph_near,_words_beginning,_words_alike,_keyword_scores,_similarities,_artifact_count,_ensemble_scores,_filter_live,_filter_share,_filter_ids,_embedding_mixed,_embedding_newer,_place_candidates,_within,_basis_variance,_basis_begin,_basis_fill,_basis_switch,_embedding_place_deleted}')
                          or c <> all ('{jit=off,enable_seqscan=off,enable_indexscan=off,enable_bitmapscan=off,plan_cache_mode=force_generic_plan,hnsw.ef_search=40,hnsw.iterative_scan=off}')))
         -- what they are given is in no plan
-        and (proname !~ '_at$' and proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_keyword_scores,_similarities,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode,tensor_put,_tensor_store}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
+        and (proname !~ '_at$' and proname <> all ('{_policy_verdict,_condition_value,_condition_compare,_search_options,_nearest_exact,_nearest_among,_nearest_bits,_place_candidates,_keyword_scores,_similarities,_filter_live,_filter_share,_atom_put,ingest,ingest_many,ingest_part,ingest_commit,atom_explode,tensor_put,_tensor_store}') or not proconfig @> '{plan_cache_mode=force_generic_plan}')$$,
     'no function carries any other setting');
 select is_empty(
     $$select u.routine, u.relation::regclass from uses as u join ours as o using (routine)
@@ -147,7 +148,7 @@ select set_eq(
           'artifact_purge', 'atom_explode', 'atom_collect_garbage', 'atom_verify',
           'metadata_schema_put', 'metadata_schema_drop', 'metadata_schema_list', 'ingestion_log_error',
           'metadata_index_add', 'metadata_index_drop', 'metadata_index_list', '_metadata_index_build', '_embedding_index_build', 'embedding_index_add', 'embedding_index_drop', 'embedding_index_list',
-          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'search_explain', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_put', 'synonym_drop', 'synonym_list', 'recall_audit', 'recall_status', 'recall_watch', 'semantics_extract', 'semantics_pending',
+          'embedding_model_register', 'embedding_put_many', 'embedding_model_analyze', 'embedding_basis_refresh', 'search_explain', 'search_spatial', 'search_ensemble', 'search_keyword', 'search_hybrid', 'search_suggest', 'related', 'key_phrases', 'duplicates', 'synonym_put', 'synonym_drop', 'synonym_list', 'recall_audit', 'recall_status', 'recall_watch', 'semantics_extract', 'semantics_pending',
           'ingest', 'ingest_document', 'ingest_many', 'jwt_issuer_drop', 'jwt_issuer_list', 'jwt_issuer_put', 'lineage', 'model_begin', 'model_commit', 'model_deploy', 'model_drop', 'model_files',
           'model_archive', 'model_rollback', 'model_train_head', 'model_retrain', 'model_validate', 'model_student', 'predict', 'predict_many',
           'evaluation_put', 'evaluation_list', 'evaluation_drop',

@@ -41,9 +41,9 @@ select is((select snippet from hartonomous.search_hybrid('text 9 of 2', k => 1, 
 
 -- in a region
 create temp table region as select public.st_makeline(public.st_makepoint(min(public.st_x(place)), -2, -2), public.st_makepoint(avg(public.st_x(place)), 2, 2)) as box
-    from hartonomous.atom_embedding join hartonomous.model as m using (model_id) where m.name = 'one';
+    from hartonomous.embedding_place join hartonomous.model as m using (model_id) where m.name = 'one';
 select set_eq($$select id from region, pg_temp.hybrid('text 9', box, k => 1000)$$,
-    $$select e.artifact_id from region, hartonomous.atom_embedding as e join hartonomous.model as m using (model_id) join hartonomous.artifact as a using (artifact_id)
+    $$select e.artifact_id from region, hartonomous.embedding_place as e join hartonomous.model as m using (model_id) join hartonomous.artifact as a using (artifact_id)
       where m.name = 'one' and a.deleted_at is null and e.place operator(public.&&&) box$$, 'what lies there, and no more');
 select ok(n between 20 and 130, 'some do') from (select count(*) as n from region, pg_temp.hybrid('text 9', box, k => 1000)) as r;
 select is_empty($$select * from pg_temp.hybrid('text 9', 'LINESTRING Z (5 5 5, 6 6 6)')$$, 'an empty place has nothing');

@@ -29,7 +29,7 @@ select throws_ok(format('select hartonomous.embed_artifacts(array[%s, -1])', :te
 select throws_ok('select hartonomous.embed_artifacts(array[null]::bigint[])', 'ZH010');
 select throws_ok(format('select hartonomous.embed_artifacts(array[%s], ''nosuch'')', :tea), 'ZH020');
 select is((select embedding from hartonomous.atom_embedding where artifact_id = :tea), hartonomous.embed('hot tea'), 'the stored vector is that of embed');
-select ok((select bool_and(abs(public.st_x(place)) <= 1 and public.st_3ddistance(place, hartonomous.project(embedding)) < 1e-12) from hartonomous.atom_embedding),
+select ok((select bool_and(abs(public.st_x(place)) <= 1 and public.st_3ddistance(place, hartonomous.project(embedding)) < 1e-12) from hartonomous.atom_embedding join hartonomous.embedding_place using (tenant_id, model_id, artifact_id)),
           'the stored place is that of project');
 select set_eq($$select from_id from hartonomous.graph_edge where relation = 'EmbeddedBy'$$, array[:tea, :milk, :book]::bigint[]);
 

@@ -18,9 +18,9 @@ select hartonomous.artifact_delete((:'ids'::bigint[])[5]) \g /dev/null
 create function pg_temp.spatial_truth(query public.vector, center public.geometry, radius double precision, filter jsonb, k int) returns bigint[] language sql as $$
     select coalesce(array_agg(artifact_id order by distance, artifact_id), '{}') from (
         select e.artifact_id, e.embedding operator(public.<=>) query as distance
-        from hartonomous.atom_embedding as e join hartonomous.artifact as a using (artifact_id) join hartonomous.artifact_source as o using (artifact_id)
+        from hartonomous.atom_embedding as e join hartonomous.embedding_place as p using (tenant_id, model_id, artifact_id) join hartonomous.artifact as a using (artifact_id) join hartonomous.artifact_source as o using (artifact_id)
         join hartonomous.model as m using (model_id)
-        where m.name = 'one' and a.deleted_at is null and public.st_3ddistance(e.place, center) <= radius and o.metadata @> coalesce(filter -> 'metadata', '{}')
+        where m.name = 'one' and a.deleted_at is null and public.st_3ddistance(p.place, center) <= radius and o.metadata @> coalesce(filter -> 'metadata', '{}')
         order by 2, 1 limit k) as t$$;
 create function pg_temp.spatial_found(query public.vector, center public.geometry, radius double precision, filter jsonb, k int) returns bigint[] language sql as $$
     select coalesce(array_agg(artifact_id), '{}') from hartonomous.search_spatial(query, center, radius, k, 'one', filter)$$;
@@ -28,8 +28,8 @@ create temp table region as  -- as far as the n-th place, so that a box would ho
     select hartonomous.embed('text 3', 'one') as q, c.center, r.radius, filter::jsonb
     from (select hartonomous.project(hartonomous.embed('text 30', 'one'), 'one') as center) as c
     cross join lateral (
-        select distance from (select public.st_3ddistance(e.place, c.center) as distance, row_number() over (order by public.st_3ddistance(e.place, c.center)) as n
-                              from hartonomous.atom_embedding as e join hartonomous.model as m using (model_id) where m.name = 'one') as d
+        select distance from (select public.st_3ddistance(p.place, c.center) as distance, row_number() over (order by public.st_3ddistance(p.place, c.center)) as n
+                              from hartonomous.embedding_place as p join hartonomous.model as m using (model_id) where m.name = 'one') as d
         where n in (1, 5, 20, 50, 80, 110)) as r (radius)
     cross join unnest(array['{}', '{"metadata": {"half": 1}}']) as filter;
 select is(pg_temp.spatial_found(q, center, radius, filter, 200), pg_temp.spatial_truth(q, center, radius, filter, 200), format('within %s, %s', radius, filter)) from region;

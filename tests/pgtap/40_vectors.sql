@@ -35,8 +35,8 @@ set local role ann;
 select is(hartonomous.embedding_put_many(array(select id from given order by i), array(select v from given order by i), 'outside'), 1500::bigint);
 select is(hartonomous.embedding_put_many(array(select id from given where i < 5), array(select v from given where i < 5), 'outside'), 0::bigint, 'the same again changes nothing');
 select is(hartonomous.embedding_put_many('{}', '{}', 'outside'), 0::bigint);
-select is((select count(*) from hartonomous.atom_embedding as e join given as g on g.id = e.artifact_id
-           where e.embedding = g.v and public.st_3ddistance(e.place, hartonomous.project(g.v, 'outside')) < 1e-12 and e.bits = public.binary_quantize(g.v)),
+select is((select count(*) from hartonomous.atom_embedding as e join given as g on g.id = e.artifact_id join hartonomous.embedding_place as p using (tenant_id, model_id, artifact_id)
+           where e.embedding = g.v and public.st_3ddistance(p.place, hartonomous.project(g.v, 'outside')) < 1e-12 and e.bits = public.binary_quantize(g.v)),
           1500::bigint, 'stored are the vectors, their places and signs');
 select is((select count(*) from hartonomous.graph_edge where relation = 'EmbeddedBy' and to_type = 'model' and to_id = :outside), 1500::bigint);
 select is(hartonomous.embedding_pending('outside'), '{}', 'nothing for embed_artifacts to do');
@@ -142,7 +142,7 @@ select throws_ok($$select * from hartonomous.search_vector('[1]', model => 'outs
 
 -- no path reads a whole table, whose size is a matter of other tenants too
 create function pg_temp.sequential() returns numeric language sql as $$
-    select sum(pg_stat_get_xact_numscans(r)) from unnest('{hartonomous.atom_embedding, hartonomous.artifact, hartonomous.artifact_source}'::regclass[]) as r$$;
+    select sum(pg_stat_get_xact_numscans(r)) from unnest('{hartonomous.atom_embedding, hartonomous.embedding_place, hartonomous.artifact, hartonomous.artifact_source}'::regclass[]) as r$$;
 reset role;
 select pg_temp.sequential() as scans \gset
 set local role ann;

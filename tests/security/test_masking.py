@@ -45,6 +45,7 @@ NO_VALUES = {
     "synonym_put", "synonym_drop", "synonym_list",
     "model_archive", "model_rollback", "tensor_delta_add", "coefficient_set",
     "recall_audit", "recall_status", "embedding_model_register", "embedding_put_many", "embedding_model_analyze",
+    "embedding_basis_refresh",
     "model_train_head", "model_retrain", "model_student", "evaluation_put", "evaluation_list", "evaluation_drop",
 }  # fmt: skip
 TABLES_READ = {"__all", "__as_of", "__as_of_snapshot", "__between"}  # as their caller, under row security

@@ -48,6 +48,9 @@ class Search(Caller):
     def embedding_model_analyze(self, model: str | None = None) -> None:
         self._run("embedding_model_analyze", {}, model=model)
 
+    def embedding_basis_refresh(self, model: str | None = None, batch: int | None = None) -> int:
+        return self._value("embedding_basis_refresh", {}, model=model, batch=batch)
+
     def embedding_index_add(
         self, tenant_id: int, model: str, m: int | None = None, ef_construction: int | None = None
     ) -> None:

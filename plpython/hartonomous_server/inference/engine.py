@@ -50,13 +50,7 @@ class Batch(NamedTuple):
     seconds: float
 
     def images(self) -> list[bytes]:
-        """Memory images of the vectors: int16 dimensions, int16 0, float32 components."""
-        np = blas.numpy()
-        count, dimensions = self.vectors.shape
-        layout = [("dimensions", "=i2"), ("zero", "=i2"), ("components", "=f4", (dimensions,))]
-        image = np.zeros(count, np.dtype(layout))
-        image["dimensions"], image["components"] = dimensions, self.vectors
-        return [row.tobytes() for row in image]
+        return images(self.vectors)
 
     def record(self, db: Any, tenant: int, operation: str) -> int:
         """Writes the request of this batch and returns its id."""
@@ -69,6 +63,16 @@ class Batch(NamedTuple):
             ("text", libraries(db)), ("text", blas.core_name()), ("int", self.threads),
             ("double precision", self.seconds),
         )[0]["id"]
+
+
+def images(vectors: np.ndarray) -> list[bytes]:
+    """Memory images of vectors (n, dimensions): int16 dimensions, int16 0, float32 components."""
+    np = blas.numpy()
+    count, dimensions = vectors.shape
+    layout = [("dimensions", "=i2"), ("zero", "=i2"), ("components", "=f4", (dimensions,))]
+    image = np.zeros(count, np.dtype(layout))
+    image["dimensions"], image["components"] = dimensions, vectors
+    return [row.tobytes() for row in image]
 
 
 def libraries(db: Any) -> str:
