@@ -218,16 +218,26 @@ begin atomic
     with hit as materialized (
         select h.path, h.filter_class, h.query, h.ordinal, h.rank, h.distance from unnest(_embedding_curve_put.hits) as h
     ), grid as (
-        select p.path, k.k, c.candidates
-        from (values ('bits'), ('place')) as p (path) cross join (values (10), (100)) as k (k)
-        cross join lateral (select distinct round(k.k * 2 ^ (i / 3.0))::int as candidates from generate_series(0, 36) as i) as c
-        union all
-        select 'index', k.k, c.candidates
-        from (values (10), (100)) as k (k) join (select distinct h.rank from hit as h where h.path = 'index') as c (candidates) on c.candidates between k.k and 990
-    ), per_query as (
-        select h.path, h.filter_class, h.query, g.k, g.candidates, avg((h.rank <= g.candidates)::int) as recall, max(h.distance) as distance
+        select g.path, g.k, array_agg(g.candidates order by g.candidates) as steps
+        from (select p.path, k.k, c.candidates
+              from (values ('bits'), ('place')) as p (path) cross join (values (10), (100)) as k (k)
+              cross join lateral (select distinct round(k.k * 2 ^ (i / 3.0))::int as candidates from generate_series(0, 36) as i) as c
+              union all
+              select 'index', k.k, c.candidates
+              from (values (10), (100)) as k (k) join (select distinct h.rank from hit as h where h.path = 'index') as c (candidates) on c.candidates between k.k and 990) as g
+        group by 1, 2
+    ), wanted as (  -- the first step with which a hit is found
+        select h.path, h.filter_class, h.query, g.k, width_bucket(h.rank - 1, g.steps) + 1 as step, h.distance
         from hit as h join grid as g on g.path = h.path and h.ordinal <= g.k
-        group by 1, 2, 3, 4, 5
+    ), asked as (
+        select w.path, w.filter_class, w.query, w.k, count(*) as hits, max(w.distance) as distance from wanted as w group by 1, 2, 3, 4
+    ), found as (
+        select w.path, w.filter_class, w.query, w.k, w.step, count(*) as hits from wanted as w group by 1, 2, 3, 4, 5
+    ), per_query as (
+        select a.path, a.filter_class, a.query, a.k, s.candidates, a.distance,
+               coalesce(sum(f.hits) over (partition by a.path, a.filter_class, a.query, a.k order by s.step), 0)::double precision / a.hits as recall
+        from asked as a join grid as g on g.path = a.path and g.k = a.k cross join lateral unnest(g.steps) with ordinality as s (candidates, step)
+        left join found as f on f.path = a.path and f.filter_class = a.filter_class and f.query = a.query and f.k = a.k and f.step = s.step
     ), of_kind as (
         select q.path, q.filter_class, q.k, q.candidates, avg(q.recall) as recall,
                avg(q.recall) - 1.96 * coalesce(stddev_samp(q.recall), 0) / sqrt(count(*)) as lower_bound,
