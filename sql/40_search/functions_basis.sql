@@ -54,7 +54,7 @@ begin
 end
 $$;
 comment on function hartonomous._axes(int, bigint) is
-'Directions of a tenant''s current basis of a model; of one that has no embeddings, what its first would get: tenant 0''s, or random ones.';
+'Directions of a tenant''s current basis of a model; of one that has none, what its first embeddings would get: tenant 0''s, or random ones.';
 
 create or replace function hartonomous._basis_version(tenant_id int, model_id bigint) returns int
 language sql stable parallel safe
@@ -68,6 +68,32 @@ return hartonomous._lock_key(format('basis %s %s', _basis_key.tenant_id, _basis_
 comment on function hartonomous._basis_key(int, bigint) is
 'Key of the advisory lock that writers of places share, and that a change of basis has alone.';
 
+create or replace function hartonomous._basis_make(tenant_id int, model_id bigint) returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+begin atomic
+    insert into hartonomous.embedding_basis (tenant_id, model_id, version, current, made, axes, current_at)
+    select _basis_make.tenant_id, _basis_make.model_id, 1, true,
+           case when exists (select from hartonomous.embedding_basis as b where b.tenant_id = 0 and b.model_id = _basis_make.model_id and b.current)
+                then 'copied' else 'random' end, hartonomous._axes(_basis_make.tenant_id, _basis_make.model_id), clock_timestamp()
+    on conflict do nothing;
+end;
+comment on function hartonomous._basis_make(int, bigint) is
+'Makes the first basis of a tenant''s embeddings by a model: tenant 0''s, or a random one. Who makes it at the same time waits for the other''s transaction.';
+
+create or replace function hartonomous._basis_first() returns trigger
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    perform hartonomous._basis_make(new.tenant_id, new.model_id);
+    return null;
+end
+$$;
+comment on function hartonomous._basis_first() is
+'Row trigger: an embedding model has its owner''s basis when it is ready, or the first embeddings of several sessions would wait for one another.';
+create or replace trigger embedding_basis_first after update of status on hartonomous.model
+    for each row when (new.kind = 'embedding' and new.status = 'ready' and old.status = 'loading') execute function hartonomous._basis_first();
+
 create or replace function hartonomous._basis_hold(
     tenant_id int, model_id bigint, out version int, out axes @extschema:vector@.vector[], out next_version int, out next_axes @extschema:vector@.vector[])
 language plpgsql volatile parallel unsafe
@@ -79,11 +105,7 @@ declare
 begin
     perform pg_advisory_xact_lock_shared(hartonomous._basis_key(tenant_id, model_id));
     if not exists (select from hartonomous.embedding_basis as b where b.tenant_id = _basis_hold.tenant_id and b.model_id = _basis_hold.model_id) then
-        insert into hartonomous.embedding_basis (tenant_id, model_id, version, current, made, axes, current_at)
-        select _basis_hold.tenant_id, _basis_hold.model_id, 1, true,
-               case when exists (select from hartonomous.embedding_basis as b where b.tenant_id = 0 and b.model_id = _basis_hold.model_id and b.current)
-                    then 'copied' else 'random' end, hartonomous._axes(_basis_hold.tenant_id, _basis_hold.model_id), clock_timestamp()
-        on conflict do nothing;
+        perform hartonomous._basis_make(tenant_id, model_id);
     end if;
     if current_setting('transaction_isolation') <> 'read committed' then  -- fails where the snapshot is older than the basis
         perform from hartonomous.embedding_basis as b
@@ -99,7 +121,7 @@ begin
 end
 $$;
 comment on function hartonomous._basis_hold(int, bigint) is
-'The bases by which a tenant''s embeddings by a model get places, the current one and one to come; the former stays current until the transaction ends. The first is made here.';
+'The bases by which a tenant''s embeddings by a model get places, the current one and one to come; the former stays current until the transaction ends. That of a tenant by a model of tenant 0 is made with its first embeddings.';
 
 create or replace function hartonomous._basis_variance(tenant_id int, model_id bigint) returns double precision
 language plpgsql stable parallel restricted

@@ -18,6 +18,7 @@ begin
     on conflict (tenant_id, name, version) do nothing
     returning * into made;
     if made.model_id is not null then
+        perform hartonomous._basis_make(tenant, made.model_id);
         perform hartonomous._graph_node_put(tenant, 'model', array[made.model_id],
             array[jsonb_build_object('name', made.name, 'version', made.version, 'dimensions', made.dimensions)]);
         return made.model_id;

@@ -139,7 +139,7 @@ begin
     end if;
     return query
     select r.artifact_id, r.score, r.source_uri, hartonomous._highlight(a.canonical_text, a.lexemes, word.stems, word.beginnings), r.verdict
-    from hartonomous._search_rows(tenant, best.ids, best.scores, k, wanted, false, near.exact, recall, true) as r
+    from hartonomous._search_rows(tenant, best.ids, best.scores::real[]::double precision[], k, wanted, false, near.exact, recall, true) as r
     join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = r.artifact_id
     order by r.score desc, r.artifact_id;
 end

@@ -134,7 +134,7 @@ set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan s
 begin
     return query
     select r.artifact_id, r.score, r.source_uri, hartonomous._highlight(t.body, t.lexemes, stems, beginnings), r.verdict
-    from hartonomous._search_rows_at(_highlights_at.tenant_id, ids, scores, k, filter, false, at, true) as r
+    from hartonomous._search_rows_at(_highlights_at.tenant_id, ids, scores::real[]::double precision[], k, filter, false, at, true) as r
     left join lateral (select b.body, b.lexemes from hartonomous._text_at(_highlights_at.tenant_id, r.artifact_id, at) as b) as t on true
     order by r.score desc, r.artifact_id;
 end

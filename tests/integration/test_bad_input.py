@@ -170,6 +170,7 @@ CASES = [
     ("hartonomous.embedding_put_many(array[:artifact], array['[1]'::public.vector], 'tiny')", "ZH031", "makes its own"),
     ("hartonomous.embedding_put_many(null, null, 'tiny')", "22004", "must not be NULL"),
     ("hartonomous.embedding_model_analyze('nobody')", "ZH020", "nobody"),
+    ("hartonomous.embedding_basis_refresh(batch => 0)", "22023", "batch is 0, expected 1 to 10000000"),
     ("hartonomous.recall_audit('nobody')", "ZH020", "nobody"),
     ("hartonomous.recall_audit(sample => 0)", "22023", "sample is 0, expected 1 to 10000"),
     # search
@@ -272,7 +273,6 @@ GOOD = [
     ("hartonomous.detokenize(null)", None),
     ("hartonomous.detokenize('{}')", ""),
     ("hartonomous.project(null)", None),
-    ("hartonomous.embedding_basis_refresh(batch => 0)", "22023", "batch is 0, expected 1 to 10000000"),
     ("cardinality(hartonomous.tokenize(repeat('word ', 300000)))", 64),
     ("hartonomous.hilbert_encode(null, 1)", None),
 ]

@@ -23,7 +23,7 @@ create function pg_temp.fused(query text, k int, filter jsonb) returns table (id
     select artifact_id, sum(1 / (60::float8 + place))::real from (
         select artifact_id, place from hartonomous.search_keyword(query, greatest(100, k + 50), filter => filter) with ordinality as w (artifact_id, score, uri, snippet, verdict, place)
         union all select artifact_id, place from hartonomous.search_vector(hartonomous.embed(query, 'one'), greatest(100, k + 50), 'one', filter, recall => 1) with ordinality as v (artifact_id, score, uri, snippet, verdict, place)) as r
-    group by 1 order by sum(1 / (60::float8 + place)) desc, 1 limit k$$;
+    group by 1 order by 2 desc, 1 limit k$$;
 create function pg_temp.weighed(query text, words float8, vector float8) returns table (id bigint, score float8) language sql as $$
     select artifact_id, (words * coalesce(w.score / max(w.score) over (), 0) + vector * coalesce(v.score, 0)) / (words + vector)
     from hartonomous.search_keyword(query, 1000) as w full join hartonomous.search_vector(hartonomous.embed(query, 'one'), 1000, 'one', recall => 1) as v using (artifact_id)$$;
