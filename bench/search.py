@@ -7,7 +7,7 @@ have their own; --keep takes those of the last run. See METHODOLOGY.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import lib
@@ -16,7 +16,7 @@ import search_index
 import search_tenants
 import search_timing
 
-PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
+PARTS: dict[str, Callable[[argparse.Namespace], Iterable[list[dict[str, Any]]]]] = {
     "classes": search_classes.run,
     "tenants": search_tenants.run,
     "timing": search_timing.run,
@@ -39,9 +39,11 @@ def main() -> None:
     for part in options.only:
         machine = lib.calibrate()
         print(f"{part}; machine:", ", ".join(f"{key} {value}" for key, value in machine.items()))
-        rows = PARTS[part](options)
-        lib.show(rows)
-        path = lib.keep("search", part, {"machine": machine, "rows": rows})
+        rows = []
+        for some in PARTS[part](options):
+            lib.show(some)
+            rows += some
+            path = lib.keep("search", part, {"machine": machine, "rows": rows})
         found += [{"part": part, **row} for row in rows]
     print(f"written to {path}")
     lib.judge(found)

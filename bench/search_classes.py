@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import lib
@@ -85,11 +86,11 @@ def filters(cluster: Any) -> list[tuple[str, Filter, Any]]:
     ]
 
 
-def run(options: argparse.Namespace) -> list[Row]:
+def run(options: argparse.Namespace) -> Iterator[list[Row]]:
+    """Lines of each class of filter."""
     given, cluster = corpus(options)
     dsn = built(options, given, cluster)
     as_tenant = make_conninfo(dsn, user=build.ROLE, password=build.PASSWORD)
-    rows: list[Row] = []
     with psycopg.connect(dsn, autocommit=True) as owner:
         number = owner.execute("select max(tenant_id) from hartonomous.tenant").fetchone()[0]  # type: ignore[index]
         with build.acting(owner, number), psycopg.connect(as_tenant, autocommit=True) as tenant:
@@ -106,8 +107,7 @@ def run(options: argparse.Namespace) -> list[Row]:
                 share = float(matching.mean())
                 few = slice(0, 200)
                 others = search_rivals.measure(owner, number, model, name, chosen, share, asked[few], truth[few])
-                rows += ours + compared(name, share, ours, others)
-    return rows
+                yield ours + compared(name, share, ours, others)
 
 
 def plans(tenant: Any, query: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import lib
@@ -22,19 +23,19 @@ EFS = (20, 30, 40, 60, 80, 100, 130, 160, 200, 250, 320, 400, 500, 640, 800, 100
 QUERIES = 500
 
 
-def everybody(options: argparse.Namespace) -> list[Row]:
+def everybody(options: argparse.Namespace) -> Iterator[list[Row]]:
     given = build.vectors(options, 2 * options.rows)
     return run(options, "bench_search_everybody", given, 16, 128)
 
 
-def million(options: argparse.Namespace) -> list[Row]:
+def million(options: argparse.Namespace) -> Iterator[list[Row]]:
     given, _ = build.synthetic(options.many + QUERIES, options.dimensions)
     return run(options, "bench_search_million", given, 24, 128, most_ms=50)
 
 
 def run(
     options: argparse.Namespace, database: str, given: Any, m: int, ef_construction: int, most_ms: float | None = None
-) -> list[Row]:
+) -> Iterator[list[Row]]:
     stored, queries = given[:-QUERIES], given[-QUERIES:]
     dsn = make_conninfo(lib.dsn(), dbname=database)
     if not build.kept(database, options):
@@ -66,7 +67,7 @@ def run(
         owner.execute(
             "set jit = off; set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0"
         )
-        return compared(client, owner, [build.literal(query) for query in queries], truth, len(stored), most_ms)
+        yield from compared(client, owner, [build.literal(query) for query in queries], truth, len(stored), most_ms)
 
 
 def bare(owner: psycopg.Connection[Any], m: int, ef_construction: int) -> None:
@@ -83,8 +84,7 @@ def bare(owner: psycopg.Connection[Any], m: int, ef_construction: int) -> None:
 
 def compared(
     client: Any, owner: Any, queries: list[str], truth: list[set[int]], rows: int, most_ms: float | None
-) -> list[Row]:
-    found = []
+) -> Iterator[list[Row]]:
     for asked in RECALLS:
         ours = lambda query: client.execute(SEARCH, [query, asked], prepare=True).fetchall()  # noqa: B023, E731
         recall = recall_of(ours, queries, truth)
@@ -102,13 +102,12 @@ def compared(
         reached = {"ours": recall, "bare": pgvector(owner, ef, queries, truth), "bare's ef": ef}
         reached["exact"] = exact / len(queries)
         what = f"{rows:,} rows of everybody, {asked:.2f} asked"
-        found += [
+        yield [
             lib.row(f"{what}: recall", "", reached, 3, least=asked),
             lib.row(f"{what}: p95", "ms", slow, 2, most=most_ms),
             lib.row(f"{what}: median", "ms", {**middle, "more": middle["ours"] - middle["bare"]}, 2),
             lib.row(f"{what}: of bare's time", "times", {"ours": middle["ours"] / middle["bare"]}, 2, most=1.1),
         ]
-    return found
 
 
 def pgvector(owner: Any, ef: int, queries: list[str], truth: list[set[int]]) -> float:

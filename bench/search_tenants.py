@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 import lib
@@ -15,7 +16,7 @@ np = lib.np
 QUERIES = 40  # of each tenant
 
 
-def run(options: argparse.Namespace) -> list[Row]:
+def run(options: argparse.Namespace) -> Iterator[list[Row]]:
     given, cluster = corpus(options)
     dsn = built(options, given, cluster)
     last = len(given) - options.queries
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> list[Row]:
             short += few
             times += took
     means = [float(np.mean(found)) for found in recalls]
-    return [
+    yield [
         lib.row(
             f"{len(tenants)} tenants: recall of the worst, of all",
             "",

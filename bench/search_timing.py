@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import lib
@@ -36,7 +37,7 @@ WAYS = {
 PLANTED = "artifact_id from shared where tenant_id = {} order by v <=> q limit 10"
 
 
-def run(options: argparse.Namespace) -> list[Row]:
+def run(options: argparse.Namespace) -> Iterator[list[Row]]:
     places, density, dsn, attacker = built(options)
     texts = [build.literal(place) for place in places]
     rows = []
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> list[Row]:
                 rows.append(line(name, found, "p >= 0.01", found[1] >= 0.01))
         owner.execute("set hnsw.iterative_scan = relaxed_order; set enable_seqscan = off; set enable_sort = off")
         planted = correlation(density, timed(owner, PLANTED.format(attacker), texts))
-    return [*rows, line("planted: an index that tenants share", planted, "p < 0.001", planted[1] < 0.001)]
+    yield [*rows, line("planted: an index that tenants share", planted, "p < 0.001", planted[1] < 0.001)]
 
 
 def line(what: str, found: tuple[float, float], bar: str, holds: bool) -> Row:
