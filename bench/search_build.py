@@ -21,6 +21,7 @@ ROLE, PASSWORD, MODEL = "bench_search", "of a benchmark", "bench"
 BATCH = 2000
 CLUSTERS = 100
 FIELDS = ("half", "tenth", "hundredth", "cluster")
+_made: set[str] = set()  # databases of this run, which two parts share
 
 
 def vectors(options: argparse.Namespace, count: int) -> Any:
@@ -71,17 +72,18 @@ def create(database: str) -> str:
 
 
 def kept(database: str, options: argparse.Namespace) -> bool:
-    """Whether the database of the last run is to be taken, and is there, and was made of the same."""
+    """Whether the database is of this run, or that of the last one is to be taken, is there, and was made of the same."""
     with psycopg.connect(lib.dsn()) as server:
         found = server.execute(
             "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [database]
         ).fetchone()
-    return bool(options.keep and found and found[0] == of(options))
+    return bool(found and (database in _made or options.keep and found[0] == of(options)))
 
 
 def keep(dsn: str, options: argparse.Namespace) -> None:
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute(f"comment on database {owner.info.dbname} is '{of(options)}'")
+        _made.add(owner.info.dbname)
 
 
 def of(options: argparse.Namespace) -> str:

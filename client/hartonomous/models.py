@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +29,8 @@ from hartonomous.safetensors import Header, Tensor
 
 TRANSACTION_BYTES = 16 << 20  # what an interruption may cost at most
 UNFIT = (ModelCorrupt, ModelIncomplete, TensorMismatch, TokenizerInvalid)
+
+Batch = list[tuple[Tensor, int, bytes]]
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,11 @@ class _Upload:
         total = sum(tensor.length for tensor in header.tensors)
         done = 0
         parts = safetensors.read_chunks(stream, header)
+        read: Callable[[], Batch] = lambda: _batch(parts)  # noqa: E731
         apart = self.client.connection.info.transaction_status == TransactionStatus.IDLE
-        batch = _batch(parts)
+        batch = read()
         while batch:
+            coming = _meanwhile(read)
             with self.client.transaction(), self.client.pipeline():
                 if apart:
                     self.client.query("set local synchronous_commit = off")  # the model's commit makes all durable
@@ -93,8 +99,8 @@ class _Upload:
                     self._put(tensor, start, data)
                     digests[tensor.name].update(data)
                     done += len(data)
-                batch = _batch(parts)  # while the server works on the last of them
             self.progress(done, total)
+            batch = coming.result()  # a file that is slow to read holds no transaction open
         return {name: digest.digest() for name, digest in digests.items()}
 
     def _put(self, tensor: Tensor, start: int, data: bytes) -> None:
@@ -104,8 +110,22 @@ class _Upload:
             self.sent += len(data)
 
 
-def _batch(parts: Iterator[tuple[Tensor, int, bytes]]) -> list[tuple[Tensor, int, bytes]]:
-    batch: list[tuple[Tensor, int, bytes]] = []
+def _meanwhile(work: Callable[[], Batch]) -> Future[Batch]:
+    """Does some work in a thread that an interrupted program does not wait for."""
+    future: Future[Batch] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _batch(parts: Iterator[tuple[Tensor, int, bytes]]) -> Batch:
+    batch: Batch = []
     size = 0
     for part in parts:
         batch.append(part)

@@ -1,6 +1,8 @@
 """Several sessions that load one model."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cli
 import hartonomous
@@ -9,7 +11,7 @@ import pytest
 import state
 import tiny_model
 import waiting
-from hartonomous import errors, models
+from hartonomous import errors, models, safetensors
 from hartonomous.model_files import open_model
 from sessions import meanwhile, together
 
@@ -167,3 +169,36 @@ def test_drop_of_one_while_another_takes_its_weights(dsn, client, folder, name):
     client.model_commit(model_id)
     tensor, array = weights[0]
     assert client.tensor(name, tensor).tobytes() == array.tobytes()
+
+
+def test_a_file_that_is_slow_to_read_holds_no_transaction(dsn, client, connection, folder, name, monkeypatch):
+    """What was read is stored and committed while the rest is still to come."""
+    goes_on = threading.Event()
+    read_chunks = safetensors.read_chunks
+
+    def slow(stream, header):
+        for number, part in enumerate(read_chunks(stream, header)):
+            if number == 5:
+                assert goes_on.wait(waiting.PATIENCE)
+            yield part
+
+    monkeypatch.setattr(safetensors, "read_chunks", slow)
+    monkeypatch.setattr(models, "TRANSACTION_BYTES", 1)
+
+    def rests():
+        stored = connection.execute(
+            "select count(*) from hartonomous.model_tensor join hartonomous.model as m using (model_id) where m.name = %s",
+            [name],
+        ).fetchone()[0]
+        (state,) = connection.execute(
+            "select state from pg_stat_activity where pid = %s", [client.connection.info.backend_pid]
+        ).fetchone()
+        return stored == 5 and state == "idle"
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(models.ingest, client, folder, name)
+        try:
+            waiting.until("what was read is committed, and nothing is open", rests)
+        finally:
+            goes_on.set()
+    assert loading.result().tensors == len(tiny_model.tensors())
