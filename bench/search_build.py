@@ -72,7 +72,7 @@ def create(database: str) -> str:
 
 
 def kept(database: str, options: argparse.Namespace) -> bool:
-    """Whether the database is of this run, or that of the last one is to be taken, is there, and was made of the same."""
+    """Whether the database is of this run, or that of the last one is to be taken and was made of the same."""
     with psycopg.connect(lib.dsn()) as server:
         found = server.execute(
             "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [database]

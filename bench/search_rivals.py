@@ -57,7 +57,7 @@ def systems(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, An
     where = "%(tenant)s, %(model)s, %(q)s::vector, 10"
     return {
         "our exact": path(f"_nearest_exact({where}, %(filter)s, %(share)s)"),
-        "our among": path(f"_nearest_among({where}, hartonomous._filter_ids(%(tenant)s, %(filter)s, 100000000))"),
+        "our among": path(f"_nearest_listed({where}, %(filter)s, 100000000)"),
         "our bits": path(f"_nearest_bits({where}, %(filter)s, 200, %(share)s)"),
         "our index": path(f"_nearest_index({where}, %(filter)s, 100, %(share)s)"),
         "pgvector HNSW": plain(f"hnsw.ef_search = {EF}", "enable_seqscan = off", "enable_sort = off"),

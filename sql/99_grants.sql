@@ -77,6 +77,8 @@ begin
 end
 $$;
 grant execute on function hartonomous.embed_artifacts(bigint[], text), hartonomous.semantics_extract(bigint[]) to hartonomous_worker;
+-- an index is known to a session as whoever read its table first may inline its expressions: to others it would not be of use
+grant execute on function hartonomous._metadata_key(jsonb), hartonomous._leaf_point(@extschema:postgis@.geometry), hartonomous._trigrams(int, text) to hartonomous_reader;
 grant execute on function hartonomous._history_refuse(regclass, timestamptz, timestamptz), hartonomous._history_reaches_snapshot(regclass, pg_snapshot),
     hartonomous._commit_time(bigint), hartonomous._stamp(), hartonomous._version_epoch(), hartonomous._stamp_own(bigint), hartonomous._version_history(regclass),
     hartonomous._stamp_visible(bigint, pg_snapshot), hartonomous._tables_readable() to hartonomous_reader;  -- the readers of versions run as their caller

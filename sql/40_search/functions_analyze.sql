@@ -79,7 +79,7 @@ begin
         perform hartonomous._filter_live(tenant_id, known, '{"source_uri_prefix": ""}', 500);
         filter_us := least(filter_us, hartonomous._elapsed_us(began) / cardinality(known));
         began := clock_timestamp();
-        perform hartonomous._filter_ids(tenant_id, '{"metadata": {"": ""}}', 1);
+        perform hartonomous._filter_occurrences(tenant_id, '{"metadata": {"": ""}}', 1);
         list_us := least(list_us, hartonomous._elapsed_us(began) / rows);
     end loop;
 end
@@ -106,16 +106,17 @@ end
 $$;
 comment on function hartonomous._place_cost(int, bigint, int, @extschema:vector@.vector) is 'Microseconds that a candidate by its place takes.';
 
-create or replace function hartonomous._index_ranks(
-    tenant_id int, model_id bigint, query @extschema:vector@.vector, nearest bigint[], grid int[], out ranks int[], out elapsed double precision[])
+create or replace function hartonomous._index_hits(
+    tenant_id int, model_id bigint, class text, number int, query @extschema:vector@.vector, nearest bigint[], distances double precision[], grid int[],
+    out hits hartonomous.embedding_hit[], out elapsed double precision[])
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     began timestamptz;
+    ranks int[] := array_fill(2147483647, array[cardinality(nearest)]);
     found_ids bigint[];
 begin
-    ranks := array_fill(2147483647, array[cardinality(nearest)]);
     for step in reverse cardinality(grid) .. 1 loop
         began := clock_timestamp();
         found_ids := (hartonomous._index_candidates(tenant_id, model_id, query, grid[step] + 8, grid[step] + 8)).ids;
@@ -123,9 +124,11 @@ begin
         ranks := array(select case when n.id = any (found_ids) then grid[step] else n.rank end
                        from unnest(nearest, ranks) with ordinality as n (id, rank, ordinal) order by n.ordinal);
     end loop;
+    hits := array(select row('index', class, number, n.ordinal, n.rank, n.distance)::hartonomous.embedding_hit
+                  from unnest(ranks, distances) with ordinality as n (rank, distance, ordinal));
 end
 $$;
-comment on function hartonomous._index_ranks(int, bigint, @extschema:vector@.vector, bigint[], int[]) is
+comment on function hartonomous._index_hits(int, bigint, text, int, @extschema:vector@.vector, bigint[], double precision[], int[]) is
 'For each of the nearest, the fewest candidates of a grid with which the HNSW index finds it, and the milliseconds that each number of candidates takes.';
 
 create or replace function hartonomous._embedding_analyze(tenant int, target bigint) returns void
@@ -184,10 +187,15 @@ begin
         into part from hartonomous._sample_ranks(tenant, target, query, coalesce(drawn[number], -1), vectors[number % sample + 1], basis.axes) as r;
         hits := hits || part.hits;
         continue when not indexed;
-        index := hartonomous._index_ranks(tenant, target, query, part.nearest, grid);
-        hits := hits || array(select row('index', 'none', number, n.ordinal, n.rank, n.distance)::hartonomous.embedding_hit
-                              from unnest(index.ranks, part.distances) with ordinality as n (rank, distance, ordinal));
+        index := hartonomous._index_hits(tenant, target, 'none', number, query, part.nearest, part.distances, grid);
+        hits := hits || index.hits;
         elapsed := array(select least(e.least, e.taken) from unnest(elapsed, index.elapsed) with ordinality as e (least, taken, step) order by e.step);
+    end loop;
+    for number in 1 .. case when indexed then sample / 2 else 0 end loop  -- as queries are that are far from all
+        query := hartonomous._between(vectors[2 * number - 1], vectors[2 * number], 1);
+        continue when @extschema:vector@.vector_norm(query) = 0;
+        select n.ids as nearest, n.distances into part from hartonomous._nearest_exact(tenant, target, query, 100, '{}', 1) as n;
+        hits := hits || (hartonomous._index_hits(tenant, target, 'far', -number, query, part.nearest, part.distances, grid)).hits;
     end loop;
     perform hartonomous._embedding_curve_put(tenant, target, hits, sample);
     update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
@@ -243,7 +251,7 @@ begin atomic
                avg(q.recall) - 1.96 * coalesce(stddev_samp(q.recall), 0) / sqrt(count(*)) as lower_bound,
                percentile_disc(0.01) within group (order by q.recall) as worst,
                percentile_disc(0.99) within group (order by q.distance) as far
-        from per_query as q group by 1, 2, 3, 4, case when q.query <= _embedding_curve_put.stored then q.query % 2 else 2 end
+        from per_query as q group by 1, 2, 3, 4, case when q.query < 0 then 0 when q.query <= _embedding_curve_put.stored then q.query % 2 else 2 end
     ), curve as (  -- the worst of queries that are stored, of those beside them, and of those that were asked
         select o.path, o.filter_class, o.k, o.candidates, min(o.recall) as recall, min(o.lower_bound) as lower_bound, min(o.worst) as worst, max(o.far) as far
         from of_kind as o group by 1, 2, 3, 4
@@ -256,4 +264,4 @@ begin atomic
                                     and f.k = c.k and f.recall = 1), c.candidates);
 end;
 comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[], int) is
-'Stores the curves of paths from the nearest of a sample of queries, of which the first, so many, are stored vectors and points beside these.';
+'Stores the curves of paths from the nearest of a sample of queries, of which the first, so many, are stored vectors and points beside these, and those below 0 between them.';

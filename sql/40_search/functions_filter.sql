@@ -97,24 +97,38 @@ return _filter_indexed.filter - array['source_uri_prefix', 'metadata'] = '{}'
 comment on function hartonomous._filter_indexed(jsonb) is
 'Whether an index lists what satisfies a filter: all that it names is a uri''s beginning or an indexed field of the metadata.';
 
+create or replace function hartonomous._occurrence_query(filter jsonb) returns text
+language sql stable parallel safe
+return (  -- values stand in the text, so that the plan is made for them
+    select 'select o.artifact_id from hartonomous.artifact_source as o where o.tenant_id = $1'
+           || coalesce(' and o.source_uri ^@ ' || quote_literal(_occurrence_query.filter ->> 'source_uri_prefix'), '')
+           || coalesce(' and o.metadata @> ' || quote_literal(_occurrence_query.filter -> 'metadata'), '')
+           || coalesce(string_agg(format(' and hartonomous._metadata_key(o.metadata -> %L) = %L', i.field,
+                                         hartonomous._metadata_key(_occurrence_query.filter -> 'metadata' -> i.field)), ''), '')
+    from hartonomous.metadata_index as i where hartonomous._metadata_key(_occurrence_query.filter -> 'metadata' -> i.field) is not null);
+comment on function hartonomous._occurrence_query(jsonb) is 'A query for the artifacts of tenant $1 with an occurrence that satisfies a filter, by what indexes there are.';
+
+create or replace function hartonomous._filter_occurrences(tenant_id int, filter jsonb, most int) returns bigint[]
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+declare
+    ids bigint[];
+begin
+    execute format('select array_agg(m.artifact_id) from (select distinct n.artifact_id from (%s) as n limit $2) as m', hartonomous._occurrence_query(filter))
+    into ids using tenant_id, most::bigint + 1;
+    return case when coalesce(cardinality(ids), 0) <= most then coalesce(ids, '{}') end;
+end
+$$;
+comment on function hartonomous._filter_occurrences(int, jsonb, int) is
+'Artifacts of a tenant, deleted ones too, with an occurrence that satisfies a filter; NULL when there are more than most.';
+
 create or replace function hartonomous._filter_ids(tenant_id int, filter jsonb, most int) returns bigint[]
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
-    occurrence text;
-    ids        bigint[];
+    ids bigint[];
 begin
-    -- values stand in the text, so that the plan is made for them
-    if filter ?| array['source_uri_prefix', 'metadata'] then
-        select ' and a.artifact_id in (select o.artifact_id from hartonomous.artifact_source as o where o.tenant_id = $1'
-               || coalesce(' and o.source_uri ^@ ' || quote_literal(filter ->> 'source_uri_prefix'), '')
-               || coalesce(' and o.metadata @> ' || quote_literal(filter -> 'metadata'), '')
-               || coalesce(string_agg(format(' and hartonomous._metadata_key(o.metadata -> %L) = %L', i.field,
-                                             hartonomous._metadata_key(filter -> 'metadata' -> i.field)), ''), '') || ')'
-        into occurrence
-        from hartonomous.metadata_index as i where hartonomous._metadata_key(filter -> 'metadata' -> i.field) is not null;
-    end if;
     execute 'select array_agg(m.artifact_id) from (select a.artifact_id from hartonomous.artifact as a where a.tenant_id = $1 and a.deleted_at is null'
         || coalesce((select format(' and a.modality = %s', m.modality) from hartonomous.modality as m where m.name = filter ->> 'modality'), '')
         || coalesce(' and a.subtype = ' || quote_literal(filter ->> 'subtype'), '')
@@ -122,7 +136,8 @@ begin
         || coalesce(' and a.created_at < ' || quote_literal((filter ->> 'created_before')::timestamptz), '')
         || coalesce(' and a.artifact_id % ' || (filter ->> '_modulus')::int || ' = 0', '')
         || coalesce(' and a.artifact_id = any (' || quote_literal(translate(filter ->> '_among', '[] ', '{}')) || ')', '')
-        || coalesce(occurrence, '') || ' limit $2) as m'
+        || case when filter ?| array['source_uri_prefix', 'metadata'] then format(' and a.artifact_id in (%s)', hartonomous._occurrence_query(filter)) else '' end
+        || ' limit $2) as m'
     into ids using tenant_id, most::bigint + 1;
     return case when coalesce(cardinality(ids), 0) <= most then coalesce(ids, '{}') end;
 end
@@ -196,16 +211,20 @@ begin
         from (select e.artifact_id from hartonomous.atom_embedding as e
               where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id
                 and e.artifact_id >= case when rows > 1000 then hashtextextended(_filter_share.filter::text, 0) & ((1::bigint << 39) - 1) else 0 end
-              order by e.artifact_id limit 100) as e;
+              order by e.artifact_id limit case when rows > 20000 then 400 else 100 end) as e;
         taken := 30;  -- enough to tell what is rare, and soon listed
         passed := cardinality(hartonomous._filter_live(tenant_id, sample[:taken], filter, taken));
         if passed > 0 or not hartonomous._filter_indexed(filter) then
             taken := 100;
-            passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:], filter, taken));
+            passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:100], filter, taken));
+            if passed between 4 and 30 then  -- where the paths to many rows differ most, and a third more or less would decide
+                taken := 400;
+                passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[101:], filter, taken));
+            end if;
         end if;
         share := (passed + 0.5) / (least(taken, coalesce(cardinality(sample), 0)) + 1);
     end if;
 end
 $$;
 comment on function hartonomous._filter_share(int, bigint, jsonb) is
-'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 30 to 100.';
+'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 30 to 400.';

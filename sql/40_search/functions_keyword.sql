@@ -229,13 +229,11 @@ declare
     found  record;
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._after_check(after_score, after_id);
     if hartonomous._masked(tenant, 'search') then
         perform hartonomous._mask_refuse(tenant, 'search', 'words of texts');
     elsif query is null then
         raise exception 'query is NULL' using errcode = '22004', hint = 'give words to search for';
-    elsif after_score = 'NaN' or (after_score is null) <> (after_id is null) then
-        raise exception 'after_score is % and after_id %, expected both of the last row of a page, or none', coalesce(after_score::text, 'NULL'),
-            coalesce(after_id::text, 'NULL') using errcode = '22023';
     elsif model is not null and as_of is null then
         perform hartonomous._model_id(tenant, model, 'embedding');
     elsif as_of is not null then

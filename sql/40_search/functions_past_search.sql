@@ -1,6 +1,6 @@
 create or replace function hartonomous._search_vector_at(
     tenant_id int, query @extschema:vector@.vector, k int, model text, filter jsonb, masked boolean, at timestamptz, snippets boolean,
-    center @extschema:postgis@.geometry default null, radius double precision default null)
+    center @extschema:postgis@.geometry default null, radius double precision default null, after_score real default null, after_id bigint default null)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
@@ -10,11 +10,18 @@ declare
     near record;
 begin
     perform hartonomous._dimensions_fit(past.dimensions, query);
-    near := hartonomous._vector_leg_at(tenant_id, past.model_id, past.owner_id, query, k, filter, at, center, radius, null);
+    near := hartonomous._vector_leg_at(tenant_id, past.model_id, past.owner_id, query, case when after_id is null then k else 9223372036854775807 end,
+                                       filter, at, center, radius, null);
+    if after_id is not null then
+        select array_agg(n.id order by n.position) as ids, array_agg(n.similarity order by n.position) as similarities into near
+        from (select i.*, coalesce(max(i.similarity) filter (where i.id = after_id) over (), after_score) as after
+              from unnest(near.ids, near.similarities) with ordinality as i (id, similarity, position)) as n
+        where n.similarity < n.after or n.similarity = n.after and n.id > after_id;
+    end if;
     return query select r.* from hartonomous._search_rows_at(tenant_id, near.ids, near.similarities, k, filter, masked, at, snippets) as r;
 end
 $$;
-comment on function hartonomous._search_vector_at(int, @extschema:vector@.vector, int, text, jsonb, boolean, timestamptz, boolean, @extschema:postgis@.geometry, double precision) is
+comment on function hartonomous._search_vector_at(int, @extschema:vector@.vector, int, text, jsonb, boolean, timestamptz, boolean, @extschema:postgis@.geometry, double precision, real, bigint) is
 'search_vector as of a time, and search_spatial when a center is given; arguments checked, but for the dimensions.';
 
 create or replace function hartonomous._vector_leg_at(

@@ -10,15 +10,60 @@ begin
     into ids, distances
     from (
         select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) _nearest_among.query as distance
-        from unnest(_nearest_among.among) as w (artifact_id)
-        join hartonomous.atom_embedding as e
-          on e.tenant_id = _nearest_among.tenant_id and e.model_id = _nearest_among.model_id and e.artifact_id = w.artifact_id
+        from hartonomous.atom_embedding as e  -- looked up in their order: two thirds of the time of a join
+        where e.tenant_id = _nearest_among.tenant_id and e.model_id = _nearest_among.model_id and e.artifact_id = any (_nearest_among.among)
         order by 2, 1 limit _nearest_among.k
     ) as n;
 end
 $$;
 comment on function hartonomous._nearest_among(int, bigint, @extschema:vector@.vector, int, bigint[]) is
 'The k nearest among given artifacts of a tenant, and their cosine distances.';
+
+create or replace function hartonomous._nearest_kept(
+    ids bigint[], distances double precision[], live bigint[], out kept bigint[], out kept_distances double precision[])
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    kept := live;
+    if live = ids[:cardinality(live)] then
+        kept_distances := distances[:cardinality(live)];
+    else
+        kept_distances := array(select n.distance from unnest(ids, distances) with ordinality as n (id, distance, position)
+                                where n.id = any (live) order by n.position);
+    end if;
+end
+$$;
+comment on function hartonomous._nearest_kept(bigint[], double precision[], bigint[]) is
+'Of what was found those that are live, in the same order, with their distances.';
+
+create or replace function hartonomous._nearest_listed(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, most int,
+    out ids bigint[], out distances double precision[], out listed boolean)
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+declare
+    -- whether an artifact was deleted is asked of the nearest alone
+    late  constant boolean := filter - array['source_uri_prefix', 'metadata'] = '{}';
+    among constant bigint[] := case when late then hartonomous._filter_occurrences(tenant_id, filter, most)
+                                    else hartonomous._filter_ids(tenant_id, filter, most) end;
+    take  int := case when late then k + 16 else k end;
+    live  bigint[];
+begin
+    listed := among is not null;
+    while listed loop
+        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, take, among) as n;
+        exit when not late or ids is null;
+        live := hartonomous._filter_live(tenant_id, ids, '{}', k);
+        if cardinality(live) = k or cardinality(ids) < take then
+            select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
+            exit;
+        end if;
+        take := 8 * take;
+    end loop;
+end
+$$;
+comment on function hartonomous._nearest_listed(int, bigint, @extschema:vector@.vector, int, jsonb, int) is
+'The k nearest live artifacts of a tenant that satisfy a filter: what satisfies it is listed first, and those are compared. listed is false, and nothing was compared, when there are more than most.';
 
 create or replace function hartonomous._nearest_exact(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, share double precision,
@@ -43,13 +88,10 @@ begin
     live := hartonomous._filter_live(tenant_id, ids, filter, k);
     if cardinality(live) < k and cardinality(ids) = take then
         select n.ids, n.distances into ids, distances
-        from hartonomous._nearest_among(tenant_id, model_id, query, k, hartonomous._filter_ids(tenant_id, filter, 2147483646)) as n;
-    elsif live <> ids[:k] then
-        select array_agg(n.id order by n.position), array_agg(n.distance order by n.position) into ids, distances
-        from unnest(ids, distances) with ordinality as n (id, distance, position) where n.id = any (live);
+        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, 2147483646) as n;
+    elsif ids is not null then
+        select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
     end if;
-    ids := ids[:k];
-    distances := distances[:k];
 end
 $$;
 comment on function hartonomous._nearest_exact(int, bigint, @extschema:vector@.vector, int, jsonb, double precision) is
@@ -121,12 +163,12 @@ begin
         exit when most = take or cardinality(live) = k and distances[array_position(ids, live[k])] < distances[cardinality(ids)];
         most := take;
     end loop;
-    if live <> ids[:k] then
-        select array_agg(n.id order by n.position), array_agg(n.distance order by n.position) into ids, distances
-        from unnest(ids, distances) with ordinality as n (id, distance, position) where n.id = any (live);
+    if cardinality(live) = k then
+        select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
+    else
+        ids := null;
+        distances := null;
     end if;
-    ids := case when cardinality(live) = k then ids[:k] end;
-    distances := case when ids is not null then distances[:k] end;
 end
 $$;
 comment on function hartonomous._nearest_index(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is

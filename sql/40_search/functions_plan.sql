@@ -7,7 +7,8 @@ comment on function hartonomous._filter_class(jsonb, double precision) is
 
 create or replace function hartonomous._search_options(
     tenant_id int, model_id bigint, k int, filter jsonb, recall real, share double precision, rows bigint,
-    out paths text[], out candidates int[], out ms double precision[], out far double precision[], out rejected text[], out far_candidates int)
+    out paths text[], out candidates int[], out ms double precision[], out far double precision[], out rejected text[],
+    out far_candidates int, out index_candidates int, out index_far double precision)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -26,7 +27,7 @@ begin
     select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes,
            hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed,
            own.candidates as bits, own.far as bits_far, far.candidates as bits_beyond, far.far as bits_beyond_far,
-           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms,
+           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms, beyond.candidates as index_beyond, beyond.far as index_beyond_far,
            s.basis, s.place_us, b.current as basis_current, near.candidates as place, near.far as place_far,
            aside.candidates as place_beyond, aside.far as place_beyond_far
     into m
@@ -44,6 +45,10 @@ begin
         select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
         where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'none' and c.k = measured_k
           and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as hnsw on true
+    left join lateral (
+        select c.candidates, c.far from hartonomous.embedding_curve as c
+        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'far' and c.k = measured_k
+          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as beyond on true
     left join hartonomous.embedding_basis as b on b.tenant_id = s.tenant_id and b.model_id = s.model_id and b.version = s.basis
     left join lateral (
         select c.candidates, c.far from hartonomous.embedding_curve as c
@@ -65,6 +70,8 @@ begin
     place := case when filter = '{}' then m.place when m.place is not null and m.place_beyond is not null then greatest(m.place, m.place_beyond) end;
     beside := hartonomous._place_take(place, share);
     far_candidates := m.bits_beyond;
+    index_candidates := case when (m.index_beyond + 8) / share <= 1000 then m.index_beyond end;
+    index_far := case when filter = '{}' then m.index_beyond_far else greatest(m.index_beyond_far, m.bits_far) end;
     paths := array['exact', 'among', 'bits', 'index', 'place'];
     candidates := array[null, null, bits, m.index, place];
     -- how far the k-th is under filters of a class was measured for bits
@@ -73,7 +80,7 @@ begin
                  case when filter = '{}' then m.place_far else greatest(m.place_far, m.place_beyond_far) end];
     ms := array[  -- of exact those that are checked in vain are all looked up
         (rows * coalesce(m.scan_us, 1) + least(rows, (k + 16) * 3 / share) * coalesce(m.filter_us, 5)) / 1000,
-        rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.filter_us, 5) else coalesce(m.list_us, 0.5) end
+        rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.fetch_us, 3) else coalesce(m.list_us, 0.5) end
                 + share * coalesce(m.fetch_us, 3)) / 1000,
         (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
         (m.index_ms + (k + 16) * 1.5 * m.filter_us / 1000) / share,
@@ -92,11 +99,12 @@ begin
 end
 $$;
 comment on function hartonomous._search_options(int, bigint, int, jsonb, real, double precision, bigint) is
-'Every path to a tenant''s nearest embeddings with the candidates it takes to meet a recall, its expected milliseconds, the distance beyond which a query is unlike those measured, and why it cannot be taken; far_candidates: what bits would take for a query that is unlike those measured (NULL: compare all).';
+'Every path to a tenant''s nearest embeddings with the candidates it takes to meet a recall, its expected milliseconds, the distance beyond which a query is unlike those measured, and why it cannot be taken; far_candidates: what bits would take for a query that is unlike those measured (NULL: compare all); index_candidates: what the index would take before, up to a distance of index_far.';
 
 create or replace function hartonomous._search_plan(
     tenant_id int, model_id bigint, k int, filter jsonb, recall real,
-    out path text, out candidates int, out far double precision, out far_candidates int, out share double precision, out rows bigint)
+    out path text, out candidates int, out far double precision, out far_candidates int, out index_candidates int, out index_far double precision,
+    out share double precision, out rows bigint)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -122,10 +130,14 @@ begin
     if path in ('bits', 'index', 'place') then
         far_candidates := o.far_candidates;
     end if;
+    if path = 'index' and o.index_candidates > candidates then
+        index_candidates := o.index_candidates;
+        index_far := o.index_far;
+    end if;
 end
 $$;
 comment on function hartonomous._search_plan(int, bigint, int, jsonb, real) is
-'The cheapest path that meets a recall, and what bits would take for a query that is unlike those measured (NULL: compare all).';
+'The cheapest path that meets a recall, and what the index and then bits would take for a query that is unlike those measured (see _search_options).';
 
 create or replace function hartonomous._nearest(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, recall real,
@@ -135,7 +147,8 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     plan constant record := hartonomous._search_plan(tenant_id, model_id, k, filter, recall);
     most constant int := least(greatest(2000, 4 * plan.rows * plan.share), 1000000);
-    among bigint[];
+    listed boolean := false;
+    far    double precision := plan.far;
 begin
     path := plan.path;
     exact := plan.rows = 0;
@@ -151,9 +164,14 @@ begin
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_bits(tenant_id, model_id, query, k, filter, plan.candidates, plan.share) as n;
     end if;
-    if distances[k] <= plan.far or plan.path = 'bits' and distances[k] is not null and plan.candidates >= plan.far_candidates then
+    if distances[k] > far and plan.index_candidates is not null then  -- unlike the queries that were measured
+        select n.ids, n.distances into ids, distances
+        from hartonomous._nearest_index(tenant_id, model_id, query, k, filter, plan.index_candidates, plan.share) as n;
+        far := plan.index_far;
+    end if;
+    if distances[k] <= far or plan.path = 'bits' and distances[k] is not null and plan.candidates >= plan.far_candidates then
         return;
-    elsif distances[k] is not null and plan.far_candidates is not null then  -- unlike the queries that were measured
+    elsif distances[k] is not null and plan.far_candidates is not null then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_bits(tenant_id, model_id, query, k, filter, plan.far_candidates, plan.share) as n;
         path := 'bits';
@@ -163,12 +181,11 @@ begin
     end if;
     exact := true;
     if filter <> '{}' and plan.path <> 'exact' then
-        among := hartonomous._filter_ids(tenant_id, filter, most);
+        select n.ids, n.distances, n.listed into ids, distances, listed
+        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, most) as n;
     end if;
-    path := case when among is null then 'exact' else 'among' end;
-    if among is not null then
-        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, among) as n;
-    else
+    path := case when listed then 'among' else 'exact' end;
+    if not listed then
         select n.ids, n.distances into ids, distances from hartonomous._nearest_exact(tenant_id, model_id, query, k, filter, plan.share) as n;
     end if;
 end
@@ -198,7 +215,7 @@ begin
         plan := hartonomous._search_plan(seen, target, k, wanted, recall);
         parts := parts || jsonb_build_object('of', case seen when 0 then 'everybody' else 'own tenant' end,
             'rows', plan.rows, 'other_weights', hartonomous._embedding_mixed(seen, target), 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
-            'path', plan.path, 'basis', hartonomous._basis_version(seen, target), 'candidates', plan.candidates, 'candidates_far', plan.far_candidates, 'options', (
+            'path', plan.path, 'basis', hartonomous._basis_version(seen, target), 'candidates', plan.candidates, 'candidates_far', coalesce(plan.index_candidates, plan.far_candidates), 'options', (
                 select jsonb_agg(jsonb_build_object('path', o.path, 'candidates', o.candidates, 'ms', round(o.ms::numeric, 3), 'rejected',
                                      coalesce(o.rejected, case when o.path <> plan.path then 'takes longer' end)) order by o.ms, o.path)
                 from hartonomous._search_options(seen, target, k, wanted, recall, plan.share, plan.rows) as n

@@ -86,6 +86,18 @@ $$;
 comment on function hartonomous._search_vector_check(int, bigint, @extschema:vector@.vector, int, jsonb, timestamptz, real) is
 'Checks the arguments of a search by a vector.';
 
+create or replace function hartonomous._after_check(after_score real, after_id bigint) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if after_score = 'NaN' or (after_score is null) <> (after_id is null) then
+        raise exception 'after_score is % and after_id %, expected both of the last row of a page, or none', coalesce(after_score::text, 'NULL'),
+            coalesce(after_id::text, 'NULL') using errcode = '22023';
+    end if;
+end
+$$;
+comment on function hartonomous._after_check(real, bigint) is '22023 unless a score and an id of the last row of a page are given, or neither.';
+
 create or replace function hartonomous._search_rows(
     tenant_id int, ids bigint[], scores double precision[], k int, filter jsonb, masked boolean, exact boolean, recall real, snippets boolean)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
@@ -119,9 +131,47 @@ $$;
 comment on function hartonomous._search_rows(int, bigint[], double precision[], int, jsonb, boolean, boolean, real, boolean) is
 'What a search returns of the artifacts it found: the k best, masked or not, with the first occurrence that matches the filter.';
 
+create or replace function hartonomous._nearest_page(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, recall real, after_score real, after_id bigint,
+    out ids bigint[], out distances double precision[], out exact boolean)
+language plpgsql stable parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    -- the score that a page shows is rounded
+    after constant double precision := coalesce(
+        (select s.similarity from hartonomous._similarities(tenant_id, model_id, query, array[after_id]) as s), after_score);
+    depth int := 2 * k;
+    cut   boolean;
+    seen  int;
+    part  record;
+    rest  record;
+begin
+    loop
+        ids := null;
+        distances := null;
+        exact := true;
+        cut := false;
+        foreach seen in array hartonomous._embedding_tenants(tenant_id, model_id) loop
+            part := hartonomous._nearest_sampled(tenant_id, seen, model_id, query, depth, filter, recall);
+            select array_agg(n.id) as ids, array_agg(n.distance) as distances into rest
+            from unnest(part.ids, part.distances) as n (id, distance) where 1 - n.distance < after or 1 - n.distance = after and n.id > after_id;
+            ids := ids || rest.ids;
+            distances := distances || rest.distances;
+            exact := exact and part.exact;
+            cut := cut or cardinality(part.ids) = depth and coalesce(cardinality(rest.ids), 0) < k;
+        end loop;
+        exit when not cut;
+        depth := 4 * depth;
+    end loop;
+end
+$$;
+comment on function hartonomous._nearest_page(int, bigint, @extschema:vector@.vector, int, jsonb, real, real, bigint) is
+'The k nearest to a vector after a score and an id, of a tenant''s own and of what everybody sees each.';
+
 create or replace function hartonomous.search_vector(
-    query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}',
-    as_of timestamptz default null, recall real default 0.95, snippets boolean default true)
+    query @extschema:vector@.vector, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null,
+    recall real default 0.95, snippets boolean default true, after_score real default null, after_id bigint default null)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -138,19 +188,31 @@ declare
     distances double precision[];
 begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
+    if after_score is not null or after_id is not null then
+        perform hartonomous._after_check(after_score, after_id);
+        if masked then
+            perform hartonomous._mask_refuse(tenant, 'search', 'scores');
+        end if;
+    end if;
     if as_of is not null then
-        return query select r.* from hartonomous._search_vector_at(tenant, query, k, model, wanted, masked, as_of, snippets) as r;
+        return query select r.* from hartonomous._search_vector_at(
+            tenant, query, k, model, wanted, masked, as_of, snippets, after_score => search_vector.after_score, after_id => search_vector.after_id) as r;
         return;
     end if;
     perform hartonomous._embedding_mixed_tell(tenant, target);
-    foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
-        part := hartonomous._nearest_sampled(tenant, seen, target, query, k, wanted, recall);
-        ids := ids || part.ids;
-        distances := distances || part.distances;
-        whole := whole and part.exact;
-    end loop;
+    if after_id is not null then
+        select n.ids, n.distances, n.exact into ids, distances, whole
+        from hartonomous._nearest_page(tenant, target, query, k, wanted, recall, after_score, after_id) as n;
+    else
+        foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
+            part := hartonomous._nearest_sampled(tenant, seen, target, query, k, wanted, recall);
+            ids := ids || part.ids;
+            distances := distances || part.distances;
+            whole := whole and part.exact;
+        end loop;
+    end if;
     return query select r.* from hartonomous._search_rows(tenant, ids, array(select 1 - d from unnest(distances) as d), k, wanted, masked, whole, recall, snippets) as r;
 end
 $$;
-comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real, boolean) is
-'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. snippets false: source_uri and snippet are NULL, which saves reading the texts. A notice tells of embeddings by other weights than the model has now. as_of: among what was there at a time, all of which is compared (see search). Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector.';
+comment on function hartonomous.search_vector(@extschema:vector@.vector, int, text, jsonb, timestamptz, real, boolean, real, bigint) is
+'Artifacts whose embeddings are nearest to a vector; score: cosine similarity. recall: the least share of the true k nearest that is found, on average over queries; 1 compares all. verdict: exact, recall>=R where fewer candidates met R when hartonomous.embedding_model_analyze last measured the model, or short when fewer than k exist. Equally near ones come by id. For the next page give score and id of the last row as after_score and after_id: what is nearest after it, as exactly as it was asked for before. snippets false: source_uri and snippet are NULL, which saves reading the texts. A notice tells of embeddings by other weights than the model has now. as_of: among what was there at a time, all of which is compared (see search). Other columns and errors as search, and ZH040 for wrong dimensions or the zero vector, 22023 for one of after_score and after_id without the other, ZH002 for them where scores are masked.';

@@ -187,7 +187,8 @@ def test_a_file_that_is_slow_to_read_holds_no_transaction(dsn, client, connectio
 
     def rests():
         stored = connection.execute(
-            "select count(*) from hartonomous.model_tensor join hartonomous.model as m using (model_id) where m.name = %s",
+            "select count(*) from hartonomous.model_tensor join hartonomous.model as m using (model_id)"
+            " where m.name = %s",
             [name],
         ).fetchone()[0]
         (state,) = connection.execute(

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(33);
+select plan(34);
 
 set local role ann;
 select pg_temp.tiny_bert('tiny') \g /dev/null
@@ -39,6 +39,12 @@ select set_eq($$select s.source_uri from hartonomous.search('text', 50, filter =
 set local role adam;
 select lives_ok(format('select hartonomous.metadata_index_add(%L)', field)) from unnest(array['author', 'year', 'draft', 'long', 'it''s "%I" \ ']) as field;
 reset role;
+select is_empty($$
+    select d.objid::regclass, p.oid::regprocedure from pg_depend as d join pg_index as i on i.indexrelid = d.objid
+    join pg_proc as p on p.oid = d.refobjid join pg_language as l on l.oid = p.prolang
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_proc'::regclass and l.lanname = 'sql' and p.pronamespace = 'hartonomous'::regnamespace
+      and not has_function_privilege('hartonomous_reader', p.oid, 'execute')$$,
+    'who reads a table first in a session may inline what its indexes call: else the indexes would be of no use to the functions called after');
 select set_eq('select filter from asked where hartonomous._filter_indexed(filter)', $$select filter from asked
     where filter - array['source_uri_prefix', 'metadata'] = '{}' and not coalesce(filter -> 'metadata', '{}') ? 'tags' and filter #> '{metadata,author}' is distinct from 'null'
       and filter #> '{metadata,author}' is distinct from '{}'$$, 'an index serves all that they name');

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(60);
+select plan(61);
 select hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as at from pg_extension where extname = 'hartonomous' \gset
 
 create function pg_temp.age(stamp bigint) returns void language plpgsql as $$
@@ -77,6 +77,8 @@ select is((select found_by.artifact_id from hartonomous.search_keyword('tea', 1,
 select set_eq(format($$select artifact_id from hartonomous.search_keyword('tea', model => 'one', as_of => %L)$$, :'at'), array[:tea, :public_tea]::bigint[], 'a deleted one is found');
 select is((select p.artifact_id from hartonomous.search_keyword('tea', 1, as_of => :'at') as s
            cross join lateral hartonomous.search_keyword('tea', 1, as_of => :'at', after_score => s.score, after_id => s.artifact_id) as p), greatest(:tea, :public_tea)::bigint, 'the next page');
+select is((select array_agg(p.artifact_id) from hartonomous.search_vector('[1,0,0,0]', 1, 'outside', as_of => :'at') as s
+           cross join lateral hartonomous.search_vector('[1,0,0,0]', 9, 'outside', as_of => :'at', after_score => s.score, after_id => s.artifact_id) as p), array[:cocoa, :coffee]::bigint[], 'and of vectors');
 select is((select verdict from hartonomous.search_vector('[1,0,0,0]', 3, 'outside', as_of => :'at') limit 1), 'exact');
 select is((select verdict from hartonomous.search_vector('[1,0,0,0]', 4, 'outside', as_of => :'at') limit 1), 'short');
 select is_empty(format($$select * from hartonomous.search_vector('[1,0,0,0]', model => 'outside', as_of => %L::timestamptz, filter => '{"created_before": "2001-01-01"}')$$, :'at'));

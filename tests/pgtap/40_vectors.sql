@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(168);
+select plan(181);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -209,6 +209,42 @@ select throws_ok($$select * from hartonomous.search_vector('[1,0,0,0]', 1, 'comm
 select throws_ok($$select * from hartonomous.search_vector('[1,0,0,0]', 10000000, 'common')$$, '22023');
 select throws_ok($$select hartonomous.search_explain(null, model => 'common')$$, '22004');
 select throws_ok($$select hartonomous.search_explain('[1,0]', model => 'common')$$, 'ZH040');
+
+-- page by page: own ones and everybody's, equally near ones, and ones that only the rounding of the score makes equal
+create temp table page as select i, (case when i % 3 = 0 then '[1,0.5,0,0]' else format('[1,%s,0,0]', i / 20000.0) end)::public.vector as v from generate_series(1, 60) as i;
+grant select on page to public;
+set local role publisher;
+select hartonomous.embedding_put_many(hartonomous.ingest_many(array(select convert_to('everybody ' || i, 'UTF8') from page where i <= 20 order by i), 'text'),
+                                      array(select v from page where i <= 20 order by i), 'common') \g /dev/null
+set local role ann;
+select hartonomous.embedding_put_many(hartonomous.ingest_many(array(select convert_to('own ' || i, 'UTF8') from page order by i), 'text'), array(select v from page order by i), 'common') \g /dev/null
+create function pg_temp.pages(k int, recall real) returns bigint[] language plpgsql as $$
+declare
+    ids   bigint[] := '{}';
+    found bigint[];
+    last  real;
+    short boolean;
+begin
+    loop
+        select array_agg(s.artifact_id order by s.n), (array_agg(s.score order by s.n desc))[1], bool_or(s.verdict = 'short') into found, last, short
+        from hartonomous.search_vector('[1,0,0,0]', k, 'common', recall => pages.recall, after_score => last, after_id => ids[cardinality(ids)])
+             with ordinality as s (artifact_id, score, uri, snippet, verdict, n);
+        ids := ids || found;
+        exit when found is null or short;
+    end loop;
+    return ids;
+end
+$$;
+select is(pg_temp.pages(k, recall), (select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 1000, 'common')), format('%s by %s at %s', 81, k, recall))
+from unnest(array[1, 7, 81, 1000]) as k cross join unnest(array[0.5, 1]) as recall;
+select cmp_ok(count(*), '>', count(distinct score), 'there are some whose scores are equal') from hartonomous.search_vector('[1,0,0,0]', 1000, 'common');
+select s.score, s.artifact_id as id, s.n from hartonomous.search_vector('[1,0,0,0]', 30, 'common') with ordinality as s (artifact_id, score, uri, snippet, verdict, n)
+join hartonomous.artifact as a using (artifact_id) where a.tenant_id = :ann and s.n >= 5 order by s.n limit 1 \gset
+select hartonomous.artifact_delete(:id) \g /dev/null
+select is((select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 3, 'common', after_score => :score, after_id => :id)),
+          (select array_agg(artifact_id) from (select artifact_id from hartonomous.search_vector('[1,0,0,0]', 40, 'common') offset :n - 1 limit 3) as s), 'after one that was deleted meanwhile');
+select throws_ok(format('select * from hartonomous.search_vector(''[1,0,0,0]'', model => ''common'', %s)', after), '22023')
+from unnest(array['after_score => 1', 'after_id => 1', 'after_score => ''NaN'', after_id => 1']) as after;
 
 -- any number of dimensions
 create temp table wide as select d, n, pg_temp.near(format('%s %s', d, n), d) as v from unnest(array[2001, 4100, 16000]) as d cross join generate_series(1, 20) as n;

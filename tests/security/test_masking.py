@@ -173,6 +173,7 @@ def test_no_filter_finds_out_what_is_masked(client, masked, filter):
     calls = (
         lambda: client.search("x", filter=filter),
         lambda: client.search_vector(vector, filter=filter),
+        lambda: client.search_vector(vector, after_score=0.5, after_id=1),
         lambda: client.search_explain(vector, filter=filter),
         lambda: client.search_ensemble("x", ["tiny"], filter=filter),
         lambda: client.related(masked.known.ids[0], filter=filter),

@@ -96,18 +96,14 @@ class Search(Caller):
         as_of: datetime | None = None,
         recall: float | None = None,
         snippets: bool | None = None,
+        after_score: float | None = None,
+        after_id: int | None = None,
     ) -> list[SearchResult]:
-        return self._rows(
-            SearchResult,
-            "search_vector",
-            {"query": as_vector(query)},
-            k=k,
-            model=model,
-            filter=jsonb(filter),
-            as_of=as_of,
-            recall=_real(recall),
-            snippets=snippets,
-        )
+        """after_score and after_id: of the last row of the page before."""
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        after = {"after_score": _real(after_score), "after_id": after_id}
+        given = {"query": as_vector(query)}
+        return self._rows(SearchResult, "search_vector", given, snippets=snippets, **options, **after)
 
     def search_spatial(
         self,
