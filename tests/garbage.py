@@ -16,6 +16,7 @@ from typing import Any
 import hartonomous
 import psycopg
 import state
+import waiting
 from cluster import Server
 from hartonomous.errors import ArtifactNotFound, ConnectionFailed, Error
 
@@ -153,9 +154,17 @@ class Trial:
                 os.kill(chance.choice(pids)[0], signal.SIGKILL)
                 self.done["killed"] += 1
 
+    def _answers(self) -> bool:
+        try:
+            with self.server.connect("postgres"):
+                return True
+        except psycopg.OperationalError:
+            return False
+
     def check(self) -> None:
         """Nothing that was said to be stored is lost, every live artifact reads back, counts are right; and when
         everything is purged, nothing is left."""
+        waiting.until("the server is up after the last kill", self._answers)
         with hartonomous.connect(self.dsn) as client:
             hashed = "select artifact_id, sha256(hartonomous.content(artifact_id)) from hartonomous.artifact"
             read = dict(client.query(f"{hashed} where deleted_at is null").fetchall())

@@ -111,7 +111,7 @@ class _Upload:
 
 
 def _meanwhile(work: Callable[[], Batch]) -> Future[Batch]:
-    """Does some work in a thread that an interrupted program does not wait for."""
+    """Does some work in a thread; its error comes with its result."""
     future: Future[Batch] = Future()
 
     def run() -> None:

@@ -160,8 +160,9 @@ begin
         return;
     end if;
     perform hartonomous._basis_prepare(tenant, target);
-    select b.* into basis from hartonomous.embedding_basis as b
-    where b.tenant_id = tenant and b.model_id = target and b.variance >= 0.5 order by b.version desc limit 1;
+    select b.* into basis
+    from (select n.* from hartonomous.embedding_basis as n where n.tenant_id = tenant and n.model_id = target order by n.version desc limit 1) as b
+    where b.variance >= 0.5;
     select array_agg(e.artifact_id), array_agg(e.embedding) into drawn, vectors
     from (select e.artifact_id, e.embedding from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target
           order by hashint8extended(e.artifact_id, total) limit sample) as e;
@@ -200,20 +201,21 @@ begin
     perform hartonomous._embedding_curve_put(tenant, target, hits, sample);
     update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
     where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
-    perform hartonomous._basis_finish(tenant, target);
     update hartonomous.embedding_statistics as s set took_ms = hartonomous._elapsed_us(began) / 1000 where s.tenant_id = tenant and s.model_id = target;
 end
 $$;
 comment on function hartonomous._embedding_analyze(int, bigint) is
-'embedding_model_analyze of a tenant''s embeddings by a model; one at a time.';
+'embedding_model_analyze of a tenant''s embeddings by a model; one at a time. A basis that it made is still to become the current one: those who store embeddings wait from then on.';
 
 create or replace function hartonomous.embedding_model_analyze(model text default null) returns void
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
     tenant constant int := hartonomous._permit('embedding_analyze');
+    target constant bigint := hartonomous._model_id(tenant, model, 'embedding');
 begin
-    perform hartonomous._embedding_analyze(tenant, hartonomous._model_id(tenant, model, 'embedding'));
+    perform hartonomous._embedding_analyze(tenant, target);
+    perform hartonomous._basis_finish(tenant, target, true);
 end
 $$;
 comment on function hartonomous.embedding_model_analyze(text) is

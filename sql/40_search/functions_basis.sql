@@ -195,7 +195,7 @@ comment on function hartonomous._basis_coming(int, bigint) is 'The basis to come
 
 create or replace function hartonomous._basis_fill(tenant_id int, model_id bigint, batch int) returns boolean
 language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '10s' as $$
 #variable_conflict use_column
 declare
     coming constant hartonomous.embedding_basis := hartonomous._basis_coming(tenant_id, model_id);
@@ -272,20 +272,21 @@ $$;
 comment on function hartonomous._basis_prepare(int, bigint) is
 'Makes a basis to come where one is wanted, and all its places.';
 
-create or replace function hartonomous._basis_finish(tenant_id int, model_id bigint) returns void
+create or replace function hartonomous._basis_finish(tenant_id int, model_id bigint, wait boolean) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-    if current_setting('transaction_isolation') = 'read committed' and (hartonomous._basis_coming(tenant_id, model_id)).version is not null then
+    if current_setting('transaction_isolation') = 'read committed' and (hartonomous._basis_coming(tenant_id, model_id)).version is not null
+       and (wait or pg_try_advisory_xact_lock(hartonomous._basis_key(tenant_id, model_id))) then
         perform hartonomous._basis_switch(tenant_id, model_id);
     end if;
-exception when lock_not_available then
+exception when lock_not_available or deadlock_detected then
     raise notice 'places stay as they are while others store embeddings' using hint = 'hartonomous.embedding_basis_refresh';
 end
 $$;
-comment on function hartonomous._basis_finish(int, bigint) is
-'Makes the basis to come, if there is one, the current one, unless those who store embeddings do so for longer than 10 seconds.';
+comment on function hartonomous._basis_finish(int, bigint, boolean) is
+'Makes the basis to come, if there is one, the current one, unless those who store embeddings do so for longer than 10 seconds, or now, without wait.';
 
 create or replace function hartonomous._basis_continue(tenant_id int, model_id bigint) returns void
 language plpgsql volatile parallel unsafe
@@ -295,7 +296,7 @@ begin
     if (hartonomous._basis_coming(tenant_id, model_id)).version is not null
        and pg_try_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant_id, model_id)))
        and hartonomous._basis_fill(tenant_id, model_id, 50000) then
-        perform hartonomous._basis_finish(tenant_id, model_id);
+        perform hartonomous._basis_finish(tenant_id, model_id, false);
     end if;
 end
 $$;
@@ -347,4 +348,4 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_basis_refresh(text, int) is
-'Chooses the three directions of places anew, from the own tenant''s embeddings by a model, where those are not from data yet or hold less than 80 % of the variance that they held; from 100 embeddings on. Writes new places beside the present ones, so many a call, and returns how many are left; with 0 they are current, and until then project, search_spatial and regions use the present ones. Repeat until it gives 0; a call that fails or is cancelled loses its own batch. embedding_model_analyze does all of it at once. NULL: the deployed default. Errors: ZH020 no such model, 22023 batch not 1 to 10000000, 25001 not in read committed, 55P03 others have been storing for 10 seconds: repeat.';
+'Chooses the three directions of places anew, from the own tenant''s embeddings by a model, where those are not from data yet or hold less than 80 % of the variance that they held; from 100 embeddings on. Writes new places beside the present ones, so many a call, and returns how many are left; with 0 they are current, and until then project, search_spatial and regions use the present ones. Repeat until it gives 0; a call that fails or is cancelled loses its own batch. embedding_model_analyze does all of it at once. NULL: the deployed default. Errors: ZH020 no such model, 22023 batch not 1 to 10000000, 25001 not in read committed, 55P03 and 40P01 others have been storing for 10 seconds, or wait for this: repeat. What is measured of the path place counts for the basis that it was measured with: call embedding_model_analyze after.';

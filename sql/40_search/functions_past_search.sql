@@ -32,8 +32,9 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    -- a region is in coordinates as they are now
-    axes constant @extschema:vector@.vector[] := case when coalesce(center, region) is not null then hartonomous._axes(tenant_id, model_id) end;
+    -- a region is in coordinates as they are now: of a model that was dropped there are none, and nothing is within it
+    axes constant @extschema:vector@.vector[] := case when coalesce(center, region) is not null and exists (
+        select from hartonomous.model as m where m.model_id = _vector_leg_at.model_id) then hartonomous._axes(tenant_id, model_id) end;
     seen int;
     part record;
 begin

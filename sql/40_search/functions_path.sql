@@ -43,7 +43,7 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
     -- whether an artifact was deleted is asked of the nearest alone
-    late  constant boolean := filter - array['source_uri_prefix', 'metadata'] = '{}';
+    late  constant boolean := filter <> '{}' and filter - array['source_uri_prefix', 'metadata'] = '{}';
     among constant bigint[] := case when late then hartonomous._filter_occurrences(tenant_id, filter, most)
                                     else hartonomous._filter_ids(tenant_id, filter, most) end;
     take  int := case when late then k + 16 else k end;

@@ -166,8 +166,10 @@ begin
     into newer, rested, waiting from hartonomous.embedding_statistics as m
     where m.tenant_id = _recall_watch.tenant_id and m.model_id = _recall_watch.model_id;
     below := hartonomous._recall_below(tenant_id, model_id);
-    perform hartonomous._basis_continue(tenant_id, model_id);
-    drift := hartonomous._basis_drift(tenant_id, model_id);
+    -- an analysis of the tenant's own has this lock before it touches a basis
+    if newer > 0 and pg_try_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant_id, model_id))) then
+        drift := hartonomous._basis_drift(tenant_id, model_id);
+    end if;
     if rested and newer >= 0.25 then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', format('%s %% of the embeddings are newer than the analysis', round(100 * newer)),
                                         array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
@@ -180,7 +182,7 @@ begin
     end if;
     if rested and indexed and not exists (
           select from hartonomous.embedding_curve as c where c.tenant_id = _recall_watch.tenant_id and c.model_id = _recall_watch.model_id
-          and c.path = 'index' and c.k = 10 and c.lower_bound >= 0.95) then
+          and c.path = 'index' and c.filter_class = 'none' and c.k = 10 and c.lower_bound >= 0.95) then
         insert into hartonomous.recall_action (tenant_id, model_id, action, reason)
         values (_recall_watch.tenant_id, _recall_watch.model_id, 'rebuild', 'the HNSW index finds less than 0.95 with any number of candidates');
     end if;
@@ -191,6 +193,7 @@ begin
     delete from hartonomous.recall_action as a where a.recall_action_id in (
         select o.recall_action_id from hartonomous.recall_action as o
         where o.tenant_id = _recall_watch.tenant_id and o.model_id = _recall_watch.model_id order by o.acted_at desc offset 100);
+    perform hartonomous._basis_continue(tenant_id, model_id);  -- last: those who store embeddings wait from then on
 end
 $$;
 comment on function hartonomous._recall_watch(int, bigint) is
@@ -215,7 +218,7 @@ begin
     loop
         -- where places changed, those who store embeddings wait for the end of this
         exit when clock_timestamp() > began + interval '20 seconds'
-            or exists (select from hartonomous.embedding_basis as b where b.current_at >= began);
+            or exists (select from hartonomous.embedding_basis as b where b.current_at >= began and b.version > 1);
         perform from hartonomous.tenant as t where t.tenant_id = item.tenant_id and t.closed_at is null for key share skip locked;
         continue when not found;
         begin

@@ -159,7 +159,7 @@ begin
             ids := ids || rest.ids;
             distances := distances || rest.distances;
             exact := exact and part.exact;
-            cut := cut or cardinality(part.ids) = depth and coalesce(cardinality(rest.ids), 0) < k;
+            cut := cut or coalesce(cardinality(part.ids), 0) = depth and coalesce(cardinality(rest.ids), 0) < k;
         end loop;
         exit when not cut;
         depth := 4 * depth;

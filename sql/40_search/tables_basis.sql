@@ -31,6 +31,9 @@ create table hartonomous.embedding_place (
 );
 comment on table hartonomous.embedding_place is
 'Places of embeddings in three dimensions, by the current basis (embedding_basis.version) and by one to come. coarse and bucket_x, bucket_y, bucket_z: the cell of a grid of 16 cells from -1 to 1. Beside the embeddings, not in them: a change of basis writes no vector again. Written with them, deleted by a trigger of theirs.';
+-- what others have shall not show in estimates
+alter table hartonomous.embedding_place alter place set statistics 0, alter coarse set statistics 0, alter bucket_x set statistics 0,
+    alter bucket_y set statistics 0, alter bucket_z set statistics 0;
 create index embedding_place_nearest on hartonomous.embedding_place using gist (tenant_id, model_id, basis, place @extschema:postgis@.gist_geometry_ops_nd);
 create trigger embedding_place_delete after delete on hartonomous.atom_embedding
 referencing old table as gone for each statement execute function hartonomous._embedding_place_deleted();

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(181);
+select plan(185);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -237,6 +237,12 @@ end
 $$;
 select is(pg_temp.pages(k, recall), (select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 1000, 'common')), format('%s by %s at %s', 81, k, recall))
 from unnest(array[1, 7, 81, 1000]) as k cross join unnest(array[0.5, 1]) as recall;
+set local role bob;
+select is(pg_temp.pages(7, 1), (select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 1000, 'common')), 'one of his own, the others everybody''s');
+select is((select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 5, 'common', filter, after_score => 1, after_id => 0)),
+          (select array_agg(artifact_id) from hartonomous.search_vector('[1,0,0,0]', 5, 'common', filter) where score <= 1), format('where %s', filter))
+from unnest(array['{"source_uri_prefix": "nothing"}', '{"subtype": "nothing"}', '{}']::jsonb[]) as filter;
+set local role ann;
 select cmp_ok(count(*), '>', count(distinct score), 'there are some whose scores are equal') from hartonomous.search_vector('[1,0,0,0]', 1000, 'common');
 select s.score, s.artifact_id as id, s.n from hartonomous.search_vector('[1,0,0,0]', 30, 'common') with ordinality as s (artifact_id, score, uri, snippet, verdict, n)
 join hartonomous.artifact as a using (artifact_id) where a.tenant_id = :ann and s.n >= 5 order by s.n limit 1 \gset
