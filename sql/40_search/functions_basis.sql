@@ -252,6 +252,22 @@ $$;
 comment on function hartonomous._basis_switch(int, bigint) is
 'Makes the basis to come the current one when all have a place by it. Those who store embeddings wait meanwhile; 55P03 when they have been at it for 10 seconds.';
 
+create or replace function hartonomous._basis_started(tenant_id int, model_id bigint) returns boolean
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if (hartonomous._basis_coming(tenant_id, model_id)).version is null then
+        if not hartonomous._basis_wanted(tenant_id, model_id) then
+            return false;
+        end if;
+        perform hartonomous._basis_begin(tenant_id, model_id);
+    end if;
+    return true;
+end
+$$;
+comment on function hartonomous._basis_started(int, bigint) is
+'Whether there is a basis to come, which is made here where one is wanted.';
+
 create or replace function hartonomous._basis_prepare(tenant_id int, model_id bigint) returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
@@ -259,11 +275,8 @@ set search_path = pg_catalog, pg_temp as $$
 begin
     if current_setting('transaction_isolation') <> 'read committed' then  -- rows written meanwhile would be missed
         return;
-    elsif (hartonomous._basis_coming(tenant_id, model_id)).version is null then
-        if not hartonomous._basis_wanted(tenant_id, model_id) then
-            return;
-        end if;
-        perform hartonomous._basis_begin(tenant_id, model_id);
+    elsif not hartonomous._basis_started(tenant_id, model_id) then
+        return;
     end if;
     while not hartonomous._basis_fill(tenant_id, model_id, 50000) loop
     end loop;
@@ -333,13 +346,9 @@ begin
             using errcode = '25001', hint = 'begin isolation level read committed';
     end if;
     perform pg_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant, target)));
-    if (hartonomous._basis_coming(tenant, target)).version is null then
-        if not hartonomous._basis_wanted(tenant, target) then
-            return 0;
-        end if;
-        perform hartonomous._basis_begin(tenant, target);
-    end if;
-    if hartonomous._basis_fill(tenant, target, batch) then
+    if not hartonomous._basis_started(tenant, target) then
+        return 0;
+    elsif hartonomous._basis_fill(tenant, target, batch) then
         perform hartonomous._basis_switch(tenant, target);
         return 0;
     end if;

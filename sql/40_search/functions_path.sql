@@ -97,6 +97,27 @@ $$;
 comment on function hartonomous._nearest_exact(int, bigint, @extschema:vector@.vector, int, jsonb, double precision) is
 'The k nearest live artifacts of a tenant that satisfy a filter, of which about share of all do: every vector is compared.';
 
+create or replace function hartonomous._take(candidates int, share double precision) returns bigint
+language sql immutable parallel safe
+return ceil((_take.candidates + 8) * 1.3 / _take.share)::bigint;
+comment on function hartonomous._take(int, double precision) is 'How many are looked at so that so many candidates satisfy a filter, of which about share of all do.';
+
+create or replace function hartonomous._nearest_passed(
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, ranked bigint[],
+    out ids bigint[], out distances double precision[])
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+declare
+    live constant bigint[] := hartonomous._filter_live(tenant_id, ranked, filter, candidates);
+begin
+    if cardinality(live) = candidates then
+        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, live) as n;
+    end if;
+end
+$$;
+comment on function hartonomous._nearest_passed(int, bigint, @extschema:vector@.vector, int, jsonb, int, bigint[]) is
+'The k nearest of the first so many candidates, among what is ranked, that are live and satisfy a filter. NULL when fewer do.';
+
 create or replace function hartonomous._nearest_bits(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, share double precision,
     out ids bigint[], out distances double precision[])
@@ -106,21 +127,18 @@ set jit = off as $$
 #variable_conflict use_column
 declare
     signs constant bit varying := @extschema:vector@.binary_quantize(query);
-    take  constant bigint := ceil((candidates + 8) * 1.3 / share);
+    take  constant bigint := hartonomous._take(candidates, share);
+    ranked bigint[];
 begin
-    select array_agg(c.artifact_id order by c.differing, c.artifact_id) into ids
+    select array_agg(c.artifact_id order by c.differing, c.artifact_id) into ranked
     from (
         select e.artifact_id, @extschema:vector@.hamming_distance(e.bits, signs) as differing
         from hartonomous.atom_embedding as e
         where e.tenant_id = _nearest_bits.tenant_id and e.model_id = _nearest_bits.model_id
         order by 2, 1 limit take
     ) as c;
-    ids := hartonomous._filter_live(tenant_id, ids, filter, candidates);
-    if cardinality(ids) = candidates then
-        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, ids) as n;
-    else
-        ids := null;
-    end if;
+    select n.ids, n.distances into ids, distances
+    from hartonomous._nearest_passed(tenant_id, model_id, query, k, filter, candidates, ranked) as n;
 end
 $$;
 comment on function hartonomous._nearest_bits(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is

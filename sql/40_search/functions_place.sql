@@ -21,25 +21,16 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    basis constant int := (select b.version from hartonomous.embedding_basis as b
+    basis constant hartonomous.embedding_basis := (select b from hartonomous.embedding_basis as b
         where b.tenant_id = _nearest_place.tenant_id and b.model_id = _nearest_place.model_id and b.current);
 begin
-    ids := hartonomous._filter_live(tenant_id, hartonomous._place_candidates(
-        tenant_id, model_id, basis, hartonomous._place(query, hartonomous._axes(tenant_id, model_id)), hartonomous._place_take(candidates, share)), filter, candidates);
-    if cardinality(ids) = candidates then
-        select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, ids) as n;
-    else
-        ids := null;
-    end if;
+    select n.ids, n.distances into ids, distances
+    from hartonomous._nearest_passed(tenant_id, model_id, query, k, filter, candidates, hartonomous._place_candidates(
+        tenant_id, model_id, basis.version, hartonomous._place(query, basis.axes), hartonomous._take(candidates, share))) as n;
 end
 $$;
 comment on function hartonomous._nearest_place(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
 'The k nearest of so many candidates, live artifacts of a tenant that satisfy a filter, of which about share of all do: those whose places are nearest to the query''s. NULL when fewer candidates were found.';
-
-create or replace function hartonomous._place_take(candidates int, share double precision) returns bigint
-language sql immutable parallel safe
-return ceil((_place_take.candidates + 8) * 1.3 / _place_take.share)::bigint;
-comment on function hartonomous._place_take(int, double precision) is 'How many places are looked at so that so many candidates satisfy a filter.';
 
 create or replace function hartonomous._basis_shared(tenant_id int, other int, model_id bigint) returns boolean
 language sql stable parallel safe

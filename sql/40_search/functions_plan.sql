@@ -68,7 +68,7 @@ begin
     -- nobody knows beforehand whether a filter is correlated against the query
     bits := case when filter = '{}' then m.bits when m.bits is not null and m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
     place := case when filter = '{}' then m.place when m.place is not null and m.place_beyond is not null then greatest(m.place, m.place_beyond) end;
-    beside := hartonomous._place_take(place, share);
+    beside := hartonomous._take(place, share);
     far_candidates := m.bits_beyond;
     index_candidates := case when (m.index_beyond + 8) / share <= 1000 then m.index_beyond end;
     index_far := case when filter = '{}' then m.index_beyond_far else greatest(m.index_beyond_far, m.bits_far) end;
