@@ -203,11 +203,18 @@ begin
     loop
         execute format('alter table %s add column %I %s', history, added.attname, added.type);
     end loop;
+    for added in
+        select a.attname from pg_attribute as a
+        join pg_attribute as h on h.attrelid = to_regclass(history) and h.attname = a.attname and h.attnotnull
+        where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and not a.attnotnull
+    loop
+        execute format('alter table %s alter column %I drop not null', history, added.attname);
+    end loop;
     perform hartonomous._version_readers(relation, format('%I', space), base, history);
 end
 $$;
 comment on function hartonomous.system_versioning_add(regclass, text[]) is
-'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers; otherwise repeating it changes nothing. omitted: columns that the history does not have, such as those that follow from others; they are NULL in versions that are past, and stay left out; of a table that is versioned, columns that its history has not got yet. Needs a superuser, as it creates functions and triggers. Errors: 22004 or 22023 omitted, 55000 the history has a column of it.';
+'Puts a table under system versioning: every replaced or deleted version of a row moves to <table>_history, and <table>__as_of(at), <table>__as_of_snapshot(s), <table>__between(a, b) and <table>__all() read it. Call it again after alter table: it gives new columns to the history and the readers, and lets the history be NULL where the table may be; otherwise repeating it changes nothing. omitted: columns that the history does not have, such as those that follow from others; they are NULL in versions that are past, and stay left out; of a table that is versioned, columns that its history has not got yet. Needs a superuser, as it creates functions and triggers. Errors: 22004 or 22023 omitted, 55000 the history has a column of it.';
 
 create or replace function hartonomous._version_begin(relation regclass, space text, history text, omitted text[]) returns void
 language plpgsql volatile parallel unsafe

@@ -1,7 +1,7 @@
 -- Room 08: system versioning. A test runs in one transaction, so older versions are made by writing the stamp of an older transaction.
 begin;
 \ir setup.psql
-select plan(47);
+select plan(49);
 select xmin::text as older_xid, hartonomous._version_epoch() << 40 | xmin::text::bigint as older, pg_xact_commit_timestamp(xmin) as older_at
 from pg_extension where extname = 'hartonomous' \gset
 
@@ -81,6 +81,15 @@ select is_empty(format('select * from shop.price__as_of_snapshot(pg_snapshot(%L)
 select set_eq(format('select item from shop.price__between(%L, now())', :'older_at'), array['cake', 'jam', 'tea']);
 select set_eq('select item from shop.price__all()', array['cake', 'jam', 'tea'], 'all committed versions');
 select is_empty('select * from shop.price__as_of(null)', 'NULL is no time');
+
+-- constraints that the table loses
+alter table shop.stock alter column amount drop not null;
+select hartonomous.system_versioning_add('shop.stock');
+alter table shop.stock disable trigger user;
+insert into shop.stock (item, amount, sys_begin) values ('salt', null, :older);
+alter table shop.stock enable trigger user;
+select lives_ok($$update shop.stock set amount = 1 where item = 'salt'$$, 'a table may hold what it once could not');
+select results_eq(format('select item, amount from shop.stock__as_of(%L) where item = %L', :'older_at', 'salt'), $$values ('salt', null::int)$$, 'and so may its history');
 
 -- times that outlive what the server remembers
 select is(hartonomous._commit_time(hartonomous._stamp()), null, 'a transaction that runs has no commit time');
