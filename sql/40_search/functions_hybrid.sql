@@ -89,9 +89,98 @@ $$;
 comment on function hartonomous._similarities(int, bigint, @extschema:vector@.vector, bigint[]) is
 'Cosine similarities of artifacts that a tenant sees to a vector; none of one without embedding.';
 
+create or replace function hartonomous._fused(
+    words bigint[], near bigint[], k int, after_score real, after_id bigint, out ids bigint[], out scores real[])
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+begin
+    select array_agg(b.id order by b.score desc, b.id), array_agg(b.score order by b.score desc, b.id) into ids, scores
+    from (select f.id, f.score
+          from (select r.id, coalesce(sum(1 / (60::double precision + r.place)) filter (where r.place <= 100),
+                                      max(1 / (60::double precision + r.place)))::real as score
+                from (select w.id, w.place from unnest(words) with ordinality as w (id, place)
+                      union all select n.id, n.place from unnest(near) with ordinality as n (id, place)) as r
+                group by r.id) as f
+          where after_score is null or f.score < after_score or f.score = after_score and f.id > after_id
+          order by f.score desc, f.id limit k) as b;
+end
+$$;
+comment on function hartonomous._fused(bigint[], bigint[], int, real, bigint) is
+'The k best of two lists by reciprocal rank after a score and an id: the sum over the places up to 100; what has none of these comes after, by its best place alone. So no score depends on how far the lists go.';
+
+create or replace function hartonomous._hybrid_fused(
+    tenant_id int, query text, model_id bigint, direction @extschema:vector@.vector, k int, filter jsonb, recall real,
+    region @extschema:postgis@.geometry, after_score real, after_id bigint,
+    out ids bigint[], out scores real[], out exact boolean, out stems text[], out beginnings text[])
+language plpgsql stable parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    first constant int := 100;  -- to here an analysis has measured what is found
+    last  constant int := case when after_score is null then 0 else least(greatest(1 / greatest(after_score, 1e-8) - 60, first), 1e8) end;
+    depth constant int := greatest(first, 2 * last + k);  -- at most two rows a place
+    near  record;
+    far   record;
+    word  record;
+begin
+    near := hartonomous._vector_leg(tenant_id, model_id, direction, first, filter, recall, region);
+    word := hartonomous._keyword_best(tenant_id, query, depth, filter, null, null, near.within, null);
+    exact := near.exact;
+    stems := word.stems;
+    beginnings := word.beginnings;
+    select f.ids, f.scores into ids, scores from hartonomous._fused(word.ids, near.ids, k, after_score, after_id) as f;
+    if cardinality(near.ids) = first and coalesce(scores[k], 0) < (1 / (60::double precision + first))::real then
+        far := hartonomous._vector_leg(tenant_id, model_id, direction, depth, filter, 1, region);
+        select f.ids, f.scores into ids, scores
+        from hartonomous._fused(word.ids, (near.ids || array(
+                 select n.id from unnest(far.ids) with ordinality as n (id, place) where n.id <> all (near.ids) order by n.place))[:depth],
+             k, after_score, after_id) as f;
+    end if;
+end
+$$;
+comment on function hartonomous._hybrid_fused(int, text, bigint, @extschema:vector@.vector, int, jsonb, real, @extschema:postgis@.geometry, real, bigint) is
+'The k best for the words of a text and for a vector by reciprocal rank after a score and an id. The first 100 near ones are found alike for every page; those after them are compared exactly.';
+
+create or replace function hartonomous._hybrid_weighted(
+    tenant_id int, query text, model_id bigint, direction @extschema:vector@.vector, k int, filter jsonb, recall real,
+    region @extschema:postgis@.geometry, after_score real, after_id bigint, text_weight double precision, vector_weight double precision,
+    out ids bigint[], out scores real[], out exact boolean, out stems text[], out beginnings text[])
+language plpgsql stable parallel unsafe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    depth int := greatest(100, k + 50);
+    near  record;
+    word  record;
+    bound double precision;
+begin
+    loop  -- the threshold algorithm: what neither list has yet cannot score more than the last of both together
+        near := hartonomous._vector_leg(tenant_id, model_id, direction, depth, filter, recall, region);
+        word := hartonomous._keyword_best(tenant_id, query, depth, filter, null, null, near.within, near.ids);
+        select array_agg(f.id order by f.score desc, f.id), array_agg(f.score order by f.score desc, f.id) into ids, scores
+        from (select c.id, (text_weight * coalesce(c.words / nullif(word.scores[1], 0), 0) + vector_weight * coalesce(s.similarity, 0))::real as score
+              from (select w.id, w.words from unnest(word.ids, word.scores) as w (id, words)
+                    union select n.id, n.words from unnest(near.ids, word.also_scores) as n (id, words)) as c
+              left join hartonomous._similarities(tenant_id, model_id, direction, near.ids || word.ids) as s on s.id = c.id) as f
+        where after_score is null or f.score < after_score or f.score = after_score and f.id > after_id;
+        bound := case when cardinality(word.ids) = depth  -- similarities may be negative, and what has words may have no embedding
+                      then text_weight * word.scores[depth] / word.scores[1] + vector_weight * greatest(near.similarities[depth], 0)
+                      else vector_weight * near.similarities[depth] end;
+        exit when bound is null or scores[k] > (bound + 1e-9)::real;
+        depth := depth * 4;
+    end loop;
+    exact := near.exact;
+    stems := word.stems;
+    beginnings := word.beginnings;
+end
+$$;
+comment on function hartonomous._hybrid_weighted(int, text, bigint, @extschema:vector@.vector, int, jsonb, real, @extschema:postgis@.geometry, real, bigint, double precision, double precision) is
+'The k best, or more, by the weighted mean of the score for words, as a share of the best one''s, and the similarity to a vector, after a score and an id.';
+
 create or replace function hartonomous.search_hybrid(
     query text, region @extschema:postgis@.geometry default null, weights jsonb default null, k int default 10, model text default null,
-    filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
+    filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95,
+    after_score real default null, after_id bigint default null)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -100,14 +189,12 @@ declare
     tenant constant int := hartonomous._permit_read('search');
     wanted constant jsonb := coalesce(filter, '{}');
     parts  constant record := hartonomous._hybrid_weights(weights);
-    depth  int;
     target bigint;
     direction @extschema:vector@.vector;
-    near   record;
-    word   record;
     best   record;
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._after_check(after_score, after_id);
     if hartonomous._masked(tenant, 'search') then
         perform hartonomous._mask_refuse(tenant, 'search', 'words of texts');
     elsif query is null then
@@ -115,34 +202,23 @@ begin
     end if;
     perform hartonomous._region_check(region);
     if as_of is not null then
-        return query select r.* from hartonomous._search_hybrid_at(tenant, query, region, parts.words, parts.vector, k, model, wanted, as_of) as r;
+        return query select r.* from hartonomous._search_hybrid_at(tenant, query, region, parts.words, parts.vector, k, model, wanted, as_of, after_score, after_id) as r;
         return;
     end if;
-    depth := greatest(100, k + 50);  -- to 100 an analysis has measured what is found
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);
     perform hartonomous._embedding_mixed_tell(tenant, target);
-    near := hartonomous._vector_leg(tenant, target, direction, depth, wanted, recall, region);
-    word := hartonomous._keyword_best(tenant, query, depth, wanted, null, null, near.within, near.ids);
-    if weights is null then  -- reciprocal rank fusion
-        select array_agg(f.id) as ids, array_agg(f.score) as scores into best
-        from (select r.id, sum(1 / (60::double precision + r.place)) as score
-              from (select w.id, w.place from unnest(word.ids) with ordinality as w (id, place)
-                    union all select n.id, n.place from unnest(near.ids) with ordinality as n (id, place)) as r
-              group by r.id) as f;
+    if weights is null then
+        best := hartonomous._hybrid_fused(tenant, query, target, direction, k, wanted, recall, region, after_score, after_id);
     else
-        select array_agg(f.id) as ids, array_agg(f.score) as scores into best
-        from (select c.id, parts.words * coalesce(c.words / nullif(max(c.words) over (), 0), 0) + parts.vector * coalesce(s.similarity, 0) as score
-              from (select w.id, w.words from unnest(word.ids, word.scores) as w (id, words)
-                    union select n.id, n.words from unnest(near.ids, word.also_scores) as n (id, words)) as c
-              left join hartonomous._similarities(tenant, target, direction, near.ids || word.ids) as s on s.id = c.id) as f;
+        best := hartonomous._hybrid_weighted(tenant, query, target, direction, k, wanted, recall, region, after_score, after_id, parts.words, parts.vector);
     end if;
     return query
-    select r.artifact_id, r.score, r.source_uri, hartonomous._highlight(a.canonical_text, a.lexemes, word.stems, word.beginnings), r.verdict
-    from hartonomous._search_rows(tenant, best.ids, best.scores::real[]::double precision[], k, wanted, false, near.exact, recall, true) as r
+    select r.artifact_id, r.score, r.source_uri, hartonomous._highlight(a.canonical_text, a.lexemes, best.stems, best.beginnings), r.verdict
+    from hartonomous._search_rows(tenant, best.ids, best.scores::double precision[], k, wanted, false, best.exact, recall, true) as r
     join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = r.artifact_id
     order by r.score desc, r.artifact_id;
 end
 $$;
-comment on function hartonomous.search_hybrid(text, @extschema:postgis@.geometry, jsonb, int, text, jsonb, timestamptz, real) is
-'Artifacts that have the words of a text (as search_keyword finds them) or are near to it in meaning (as search_vector(embed(query)) does), best first. score: reciprocal rank fusion, the sum of 1 / (60 + place) over the two lists (Cormack, Clarke and Büttcher 2009); with weights, {"text": 1, "vector": 2}, their weighted mean: cosine similarity, and the score for words as a share of the best one''s. region: only what has its place (see project) within the box of a geometry in three dimensions. verdict speaks of the list by meaning; short: fewer than k have a word or an embedding. Equal ones come by id. Columns and other errors as search, and ZH002 masked, 22023 for a region or weights that are none.';
+comment on function hartonomous.search_hybrid(text, @extschema:postgis@.geometry, jsonb, int, text, jsonb, timestamptz, real, real, bigint) is
+'Artifacts that have the words of a text (as search_keyword finds them) or are near to it in meaning (as search_vector(embed(query)) does), best first. score: reciprocal rank fusion, the sum of 1 / (60 + place) over the first 100 of the two lists (Cormack, Clarke and Büttcher 2009), and after these what is among the first 100 of neither by its best place alone; with weights, {"text": 1, "vector": 2}, their weighted mean: cosine similarity, and the score for words as a share of the best one''s. region: only what has its place (see project) within the box of a geometry in three dimensions. verdict speaks of the list by meaning; short: fewer than k have a word or an embedding. Equal ones come by id. For the next page give score and id of the last row as after_score and after_id: pages make up what one call for all of them finds, with weights as exactly as the verdict says. Columns and other errors as search, and ZH002 masked, 22023 for a region or weights that are none.';

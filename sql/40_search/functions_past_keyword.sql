@@ -143,38 +143,35 @@ comment on function hartonomous._highlights_at(int, bigint[], double precision[]
 '_search_rows_at with the words of a query marked in the texts.';
 
 create or replace function hartonomous._search_hybrid_at(
-    tenant_id int, query text, region @extschema:postgis@.geometry, text_weight double precision, vector_weight double precision, k int, model text, filter jsonb, at timestamptz)
+    tenant_id int, query text, region @extschema:postgis@.geometry, text_weight double precision, vector_weight double precision, k int, model text, filter jsonb, at timestamptz,
+    after_score real, after_id bigint)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off set jit = off as $$
 #variable_conflict use_column
 declare
-    depth constant int := greatest(100, k + 50);
     past  constant record := hartonomous._search_model_at(tenant_id, model, at, query);
-    -- all of them: similarities of what has the words are looked up here
     leg   constant record := hartonomous._vector_leg_at(tenant_id, past.model_id, past.owner_id,
         hartonomous._embed_at(past.model_id, past.state_hash, at, query, 'query'), 9223372036854775807, filter, at, null, null, region);
     word  record;
     best  record;
 begin
-    word := hartonomous._keyword_best_at(tenant_id, query, depth, filter, null, null, case when region is not null then coalesce(leg.ids, '{}') end,
-                                         leg.ids[:depth], at);
+    -- all of them, which are compared anyway
+    word := hartonomous._keyword_best_at(tenant_id, query, 2147483647, filter, null, null, case when region is not null then coalesce(leg.ids, '{}') end,
+                                         leg.ids, at);
     if text_weight is null then  -- reciprocal rank fusion
-        select array_agg(f.id) as ids, array_agg(f.score) as scores into best
-        from (select r.id, sum(1 / (60::double precision + r.place)) as score
-              from (select w.id, w.place from unnest(word.ids) with ordinality as w (id, place)
-                    union all select n.id, n.place from unnest(leg.ids[:depth]) with ordinality as n (id, place)) as r
-              group by r.id) as f;
+        best := hartonomous._fused(word.ids, leg.ids, k, after_score, after_id);
     else
         select array_agg(f.id) as ids, array_agg(f.score) as scores into best
-        from (select c.id, text_weight * coalesce(c.words / nullif(max(c.words) over (), 0), 0) + vector_weight * coalesce(s.similarity, 0) as score
+        from (select c.id, (text_weight * coalesce(c.words / nullif(word.scores[1], 0), 0) + vector_weight * coalesce(s.similarity, 0))::real as score
               from (select w.id, w.words from unnest(word.ids, word.scores) as w (id, words)
-                    union select n.id, n.words from unnest(leg.ids[:depth], word.also_scores) as n (id, words)) as c
-              left join unnest(leg.ids, leg.similarities) as s (id, similarity) on s.id = c.id) as f;
+                    union select n.id, n.words from unnest(leg.ids, word.also_scores) as n (id, words)) as c
+              left join unnest(leg.ids, leg.similarities) as s (id, similarity) on s.id = c.id) as f
+        where after_score is null or f.score < after_score or f.score = after_score and f.id > after_id;
     end if;
     return query
     select r.* from hartonomous._highlights_at(tenant_id, best.ids, best.scores, k, filter, at, word.stems, word.beginnings) as r;
 end
 $$;
-comment on function hartonomous._search_hybrid_at(int, text, @extschema:postgis@.geometry, double precision, double precision, int, text, jsonb, timestamptz) is
+comment on function hartonomous._search_hybrid_at(int, text, @extschema:postgis@.geometry, double precision, double precision, int, text, jsonb, timestamptz, real, bigint) is
 'search_hybrid as of a time, arguments checked; weights NULL: reciprocal rank fusion.';

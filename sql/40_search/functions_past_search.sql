@@ -56,7 +56,8 @@ return hartonomous._vector((hartonomous._embed_past(_embed_at.model_id, _embed_a
 comment on function hartonomous._embed_at(bigint, bytea, timestamptz, text, text) is 'Embedding of a text by a state that a model had at a time.';
 
 create or replace function hartonomous._search_ensemble_at(
-    tenant_id int, query text, models text[], parts double precision[], k int, filter jsonb, masked boolean, at timestamptz)
+    tenant_id int, query text, models text[], parts double precision[], k int, filter jsonb, masked boolean, at timestamptz,
+    after_score real, after_id bigint)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
@@ -75,12 +76,13 @@ begin
         scores := scores || array(select parts[number] * s from unnest(near.similarities) as s);
     end loop;
     select array_agg(f.id), array_agg(f.score) into ids, scores
-    from (select i.id, sum(i.score order by i.position) as score from unnest(ids, scores) with ordinality as i (id, score, position)
-          group by i.id having count(*) = cardinality(models)) as f;
+    from (select i.id, sum(i.score order by i.position)::real as score from unnest(ids, scores) with ordinality as i (id, score, position)
+          group by i.id having count(*) = cardinality(models)) as f
+    where after_score is null or f.score < after_score or f.score = after_score and f.id > after_id;
     return query select r.* from hartonomous._search_rows_at(tenant_id, ids, scores, k, filter, masked, at, true) as r;
 end
 $$;
-comment on function hartonomous._search_ensemble_at(int, text, text[], double precision[], int, jsonb, boolean, timestamptz) is
+comment on function hartonomous._search_ensemble_at(int, text, text[], double precision[], int, jsonb, boolean, timestamptz, real, bigint) is
 'search_ensemble as of a time, arguments checked: all that had an embedding by each model are scored.';
 
 create or replace function hartonomous._search_explain_at(
@@ -109,8 +111,9 @@ comment on function hartonomous._search_explain_at(int, @extschema:vector@.vecto
 'search_explain as of a time: how many embeddings there were, all of which are compared, and how many of them match.';
 
 create or replace function hartonomous._search_text_at(
-    tenant int, model_id bigint, owner_id int, words text[], direction @extschema:vector@.vector, k int, filter jsonb, at timestamptz)
-returns table (artifact_id bigint, score double precision, source_uri text)
+    tenant int, model_id bigint, owner_id int, words text[], direction @extschema:vector@.vector, k int, filter jsonb, at timestamptz,
+    after_score real, after_id bigint)
+returns table (artifact_id bigint, score real, source_uri text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off
 set jit = off as $$
@@ -154,26 +157,30 @@ begin
         from (select c.document, avg(c.similarity) as similarity from candidate as c group by c.document) as d
         left join document_words as w on w.document = d.document
     ), ranked as materialized (
-        select c.artifact_id, c.source_uri, c.document, 0.5 * c.similarity + 0.2 * coalesce(w.covered, 0) + d.score as score
+        select c.artifact_id, c.source_uri, c.document, (0.5 * c.similarity + 0.2 * coalesce(w.covered, 0) + d.score)::real as score
         from candidate as c
         join document_score as d on d.document = c.document
         left join passage_words as w on w.artifact_id = c.artifact_id and w.document = c.document
     ), spread as (
         select r.artifact_id, r.source_uri,
-               r.score - 0.1 * (row_number() over (partition by r.document order by r.score desc, r.artifact_id) - 1) as score
+               (r.score - 0.1 * (row_number() over (partition by r.document order by r.score desc, r.artifact_id) - 1))::real as score
         from ranked as r
     ), best as (
         select distinct on (s.artifact_id) s.artifact_id, s.score, s.source_uri
         from spread as s order by s.artifact_id, s.score desc, s.source_uri collate "C"
     )
-    select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text_at.k;
+    select b.artifact_id, b.score, b.source_uri from best as b
+    where _search_text_at.after_score is null or b.score < _search_text_at.after_score
+       or b.score = _search_text_at.after_score and b.artifact_id > _search_text_at.after_id
+    order by b.score desc, b.artifact_id limit _search_text_at.k;
 end
 $$;
-comment on function hartonomous._search_text_at(int, bigint, int, text[], @extschema:vector@.vector, int, jsonb, timestamptz) is
+comment on function hartonomous._search_text_at(int, bigint, int, text[], @extschema:vector@.vector, int, jsonb, timestamptz, real, bigint) is
 '_search_text as of a time: the k best occurrences of then.';
 
 create or replace function hartonomous._search_at(
-    tenant_id int, query text, k int, model text, words text[], filter jsonb, masked boolean, at timestamptz)
+    tenant_id int, query text, k int, model text, words text[], filter jsonb, masked boolean, at timestamptz,
+    after_score real, after_id bigint)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -182,13 +189,14 @@ declare
     past constant record := hartonomous._search_model_at(tenant_id, model, at, query);
 begin
     return query
-    select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
+    select s.artifact_id, case when not masked then s.score end, hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_text(masked, hartonomous._headline(t.body, words)),
            case when count(*) over () < _search_at.k then 'short' else 'exact' end
     from hartonomous._search_text_at(_search_at.tenant_id, past.model_id, past.owner_id, words,
-                                     hartonomous._embed_at(past.model_id, past.state_hash, at, query, 'query'), _search_at.k, filter, at) as s
+                                     hartonomous._embed_at(past.model_id, past.state_hash, at, query, 'query'), _search_at.k, filter, at,
+                                     after_score, after_id) as s
     left join lateral (select b.body from hartonomous._text_at(_search_at.tenant_id, s.artifact_id, at) as b) as t on true
     order by s.score desc, s.artifact_id;
 end
 $$;
-comment on function hartonomous._search_at(int, text, int, text, text[], jsonb, boolean, timestamptz) is 'search as of a time, arguments checked.';
+comment on function hartonomous._search_at(int, text, int, text, text[], jsonb, boolean, timestamptz, real, bigint) is 'search as of a time, arguments checked.';

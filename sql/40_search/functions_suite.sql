@@ -67,7 +67,7 @@ comment on function hartonomous._ensemble_weights(int, real[]) is
 
 create or replace function hartonomous.search_ensemble(
     query text, models text[], weights real[] default null, k int default 10, filter jsonb default '{}', as_of timestamptz default null,
-    recall real default 0.95)
+    recall real default 0.95, after_score real default null, after_id bigint default null)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
@@ -84,6 +84,7 @@ declare
     listed record;
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._page_check(tenant, masked, after_score, after_id);
     if masked then
         perform hartonomous._filter_mask_check(tenant, filter);
     end if;
@@ -91,7 +92,7 @@ begin
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
     if as_of is not null then
-        return query select r.* from hartonomous._search_ensemble_at(tenant, query, models, parts, k, wanted, masked, as_of) as r;
+        return query select r.* from hartonomous._search_ensemble_at(tenant, query, models, parts, k, wanted, masked, as_of, after_score, after_id) as r;
         return;
     end if;
     for number in 1 .. cardinality(models) loop
@@ -103,15 +104,16 @@ begin
         select l.ids, l.bound, l.exact into listed
         from hartonomous._ensemble_lists(tenant, targets, vectors, parts, depth, wanted, recall) as l;
         select array_agg(s.id order by s.score desc, s.id) as ids, array_agg(s.score order by s.score desc, s.id) as scores into best
-        from hartonomous._ensemble_scores(tenant, targets, vectors, parts, listed.ids) as s;
-        exit when listed.bound is null or best.scores[k] > listed.bound + 1e-9;  -- what is equally near may have a lower id
+        from hartonomous._ensemble_scores(tenant, targets, vectors, parts, listed.ids) as s
+        where after_score is null or s.score < after_score or s.score = after_score and s.id > after_id;
+        exit when listed.bound is null or best.scores[k] > (listed.bound + 1e-9)::real;  -- what is equally near may have a lower id
         depth := depth * 4;
     end loop;
-    return query select r.* from hartonomous._search_rows(tenant, best.ids, best.scores, k, wanted, masked, listed.exact, recall, true) as r;
+    return query select r.* from hartonomous._search_rows(tenant, best.ids, best.scores::double precision[], k, wanted, masked, listed.exact, recall, true) as r;
 end
 $$;
-comment on function hartonomous.search_ensemble(text, text[], real[], int, jsonb, timestamptz, real) is
-'Artifacts that are nearest to a text by several models together: score is the weighted mean of their cosine similarities, over artifacts that have an embedding by each. weights: one per model; by default 40, 35 and 25 % for three, in that proportion for fewer, equal for more. Columns and errors as search, and 22023 for models or weights that do not fit. ZH031 a model has no weights.';
+comment on function hartonomous.search_ensemble(text, text[], real[], int, jsonb, timestamptz, real, real, bigint) is
+'Artifacts that are nearest to a text by several models together: score is the weighted mean of their cosine similarities, over artifacts that have an embedding by each. weights: one per model; by default 40, 35 and 25 % for three, in that proportion for fewer, equal for more. Equal ones come by id; for the next page give score and id of the last row as after_score and after_id. Columns and errors as search, and 22023 for models or weights that do not fit. ZH031 a model has no weights.';
 
 create or replace function hartonomous._ensemble_lists(
     tenant_id int, targets bigint[], vectors @extschema:vector@.vector[], parts double precision[], depth int, filter jsonb, recall real,
@@ -149,13 +151,13 @@ comment on function hartonomous._ensemble_lists(int, bigint[], @extschema:vector
 
 create or replace function hartonomous._ensemble_scores(
     tenant_id int, targets bigint[], vectors @extschema:vector@.vector[], parts double precision[], among bigint[])
-returns table (id bigint, score double precision)
+returns table (id bigint, score real)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
     return query
-    select e.artifact_id, sum(m.part * (1 - (e.embedding operator(@extschema:vector@.<=>) m.vector)) order by m.position)
+    select e.artifact_id, sum(m.part * (1 - (e.embedding operator(@extschema:vector@.<=>) m.vector)) order by m.position)::real
     from unnest(targets, vectors, parts) with ordinality as m (model_id, vector, part, position)
     cross join (select distinct a.id from unnest(among) as a (id)) as w
     join hartonomous.atom_embedding as e
@@ -164,4 +166,4 @@ begin
 end
 $$;
 comment on function hartonomous._ensemble_scores(int, bigint[], @extschema:vector@.vector[], double precision[], bigint[]) is
-'Weighted mean similarity of those among artifacts that have an embedding by every model.';
+'Weighted mean similarity, as it is given out, of those among artifacts that have an embedding by every model.';

@@ -1,6 +1,7 @@
 create or replace function hartonomous._search_text(
-    tenant int, model_id bigint, words text[], direction @extschema:vector@.vector, k int, filter jsonb, within bigint[])
-returns table (artifact_id bigint, score double precision, source_uri text)
+    tenant int, model_id bigint, words text[], direction @extschema:vector@.vector, k int, filter jsonb, within bigint[],
+    after_score real, after_id bigint)
+returns table (artifact_id bigint, score real, source_uri text)
 language sql stable parallel restricted
 begin atomic
     -- each by itself: the planner takes the tenants of two tables for unrelated and would expect hardly a row of their join
@@ -63,18 +64,20 @@ begin atomic
         select d.document, 0.2 * d.similarity + 0.1 * coalesce(w.covered, 0) as score
         from (select c.document, avg(c.similarity) as similarity from candidate as c group by c.document) as d
         left join document_words as w on w.document = d.document
-    ), ranked as materialized (
+    ), ranked as materialized (  -- as scores are given out, so that a page begins after the last row whatever plan adds them up
         select c.artifact_id, c.artifact_source_id, c.document,
-               0.5 * c.similarity + 0.2 * coalesce(w.covered, 0) + d.score as score
+               (0.5 * c.similarity + 0.2 * coalesce(w.covered, 0) + d.score)::real as score
         from candidate as c
         join document_score as d on d.document = c.document
         left join passage_words as w on w.artifact_id = c.artifact_id and w.document = c.document
     ), bar as (  -- the best of so many documents are k artifacts at least, so what scores less is out
-        select max(r.score) as score from ranked as r group by r.document order by score desc
+        select max(r.score) as score from ranked as r group by r.document
+        having _search_text.after_score is null or max(r.score) < _search_text.after_score
+        order by score desc
         offset _search_text.k - 1 + (select count(*) - count(distinct c.artifact_id) from candidate as c) limit 1
     ), spread as (
         select r.artifact_id, r.artifact_source_id,
-               r.score - 0.1 * (row_number() over (partition by r.document order by r.score desc, r.artifact_id) - 1) as score
+               (r.score - 0.1 * (row_number() over (partition by r.document order by r.score desc, r.artifact_id) - 1))::real as score
         from ranked as r where r.score >= coalesce((select b.score from bar as b), '-infinity')
     ), best as (
         select distinct on (s.artifact_id) s.artifact_id, s.score, o.source_uri
@@ -83,10 +86,13 @@ begin atomic
           on o.tenant_id in (0, _search_text.tenant) and o.artifact_id = s.artifact_id and o.artifact_source_id = s.artifact_source_id
         order by s.artifact_id, s.score desc, o.source_uri collate "C"
     )
-    select b.artifact_id, b.score, b.source_uri from best as b order by b.score desc, b.artifact_id limit _search_text.k;
+    select b.artifact_id, b.score, b.source_uri from best as b
+    where _search_text.after_score is null or b.score < _search_text.after_score
+       or b.score = _search_text.after_score and b.artifact_id > _search_text.after_id
+    order by b.score desc, b.artifact_id limit _search_text.k;
 end;
-comment on function hartonomous._search_text(int, bigint, text[], @extschema:vector@.vector, int, jsonb, bigint[]) is
-'The k best occurrences for a text: half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document. within: what _filter_candidates found, NULL for all.';
+comment on function hartonomous._search_text(int, bigint, text[], @extschema:vector@.vector, int, jsonb, bigint[], real, bigint) is
+'The k best occurrences for a text after a score and an id (NULL: from the first): half similarity, 0.2 share of the query''s words, 0.2 mean similarity and 0.1 share of words of the whole document; less 0.1 for each better passage of the same document. within: what _filter_candidates found, NULL for all.';
 
 create or replace function hartonomous._headline(body text, words text[]) returns text
 language sql stable parallel safe
@@ -102,8 +108,21 @@ end;
 comment on function hartonomous._headline(text, text[]) is
 'A text from its sentence with most of some words on, on one line; from its beginning when it has none.';
 
+create or replace function hartonomous._page_check(tenant_id int, masked boolean, after_score real, after_id bigint) returns void
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp as $$
+begin
+    perform hartonomous._after_check(after_score, after_id);
+    if masked and after_id is not null then
+        perform hartonomous._mask_refuse(tenant_id, 'search', 'scores');
+    end if;
+end
+$$;
+comment on function hartonomous._page_check(int, boolean, real, bigint) is '_after_check, and ZH002 for a page after a score where scores are masked.';
+
 create or replace function hartonomous.search(
-    query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95)
+    query text, k int default 10, model text default null, filter jsonb default '{}', as_of timestamptz default null, recall real default 0.95,
+    after_score real default null, after_id bigint default null)
 returns table (artifact_id bigint, score real, source_uri text, snippet text, verdict text)
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -116,6 +135,7 @@ declare
     masked    constant boolean := hartonomous._masked(tenant, 'search');
 begin
     perform hartonomous._search_check(k, filter, as_of, recall);
+    perform hartonomous._page_check(tenant, masked, after_score, after_id);
     if masked then
         perform hartonomous._filter_mask_check(tenant, filter);
     end if;
@@ -123,21 +143,21 @@ begin
         raise exception 'query is NULL' using errcode = '22004', hint = 'give a text to search for';
     end if;
     if as_of is not null then
-        return query select r.* from hartonomous._search_at(tenant, query, k, model, words, coalesce(filter, '{}'), masked, as_of) as r;
+        return query select r.* from hartonomous._search_at(tenant, query, k, model, words, coalesce(filter, '{}'), masked, as_of, after_score, after_id) as r;
         return;
     end if;
     target := hartonomous._model_route(tenant, model, 'embedding', query);
     direction := hartonomous._vector((hartonomous._embed(target, array[query], 'query'))[1]);  -- one call, one permit: embed would ask again
     perform hartonomous._embedding_mixed_tell(tenant, target);
     return query
-    select s.artifact_id, case when not masked then s.score::real end, hartonomous._mask_text(masked, s.source_uri),
+    select s.artifact_id, case when not masked then s.score end, hartonomous._mask_text(masked, s.source_uri),
            hartonomous._mask_text(masked, hartonomous._headline(a.canonical_text, words)),
            case when count(*) over () < search.k then 'short' else 'exact' end
     from hartonomous._search_text(tenant, target, words, direction, search.k, coalesce(filter, '{}'),
-                                  hartonomous._filter_candidates(tenant, coalesce(filter, '{}'))) as s
+                                  hartonomous._filter_candidates(tenant, coalesce(filter, '{}')), after_score, after_id) as s
     join hartonomous.artifact as a on a.tenant_id in (0, tenant) and a.artifact_id = s.artifact_id
     order by s.score desc, s.artifact_id;
 end
 $$;
-comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real) is
-'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). A notice tells of embeddings by other weights than the model has now. k: 1 to 10000. as_of: what was committed at a time counts, the artifacts, occurrences and embeddings that were there and the model that the name meant, with the weights that it had. Errors: ZH020 no such model, ZH041 filter, 22023 k or recall, 22004 NULL query, ZH008 as_of before what is kept of the history.';
+comment on function hartonomous.search(text, int, text, jsonb, timestamptz, real, real, bigint) is
+'Artifacts that answer a text, by meaning and by words, best first. score, at most 1: half cosine similarity, 0.2 share of the query''s words (stemmed, rare ones count more) in the artifact, 0.2 mean similarity and 0.1 share of words of the document it stands in, less 0.1 for each better passage of that document. Every artifact with an embedding by the model is scored: verdict is exact, or short when fewer than k exist. Equal ones come by id. For the next page give score and id of the last row as after_score and after_id: pages make up what one call for all of them finds. source_uri: the best occurrence that matches the filter. For cosine similarity alone use search_vector(embed(query)). A notice tells of embeddings by other weights than the model has now. k: 1 to 10000. as_of: what was committed at a time counts, the artifacts, occurrences and embeddings that were there and the model that the name meant, with the weights that it had. Errors: ZH020 no such model, ZH041 filter, 22023 k, recall or one of after_score and after_id without the other, ZH002 these where scores are masked, 22004 NULL query, ZH008 as_of before what is kept of the history.';

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(59);
+select plan(67);
 
 set local role publisher;
 select pg_temp.tiny_bert('public') \g /dev/null
@@ -20,15 +20,15 @@ create function pg_temp.hybrid(query text, region public.geometry default null, 
     select artifact_id, h.score from hartonomous.search_hybrid(query, region, weights, k, 'one', filter) as h$$;
 -- by the definition, from the two searches
 create function pg_temp.fused(query text, k int, filter jsonb) returns table (id bigint, score real) language sql as $$
-    select artifact_id, sum(1 / (60::float8 + place))::real from (
-        select artifact_id, place from hartonomous.search_keyword(query, greatest(100, k + 50), filter => filter) with ordinality as w (artifact_id, score, uri, snippet, verdict, place)
-        union all select artifact_id, place from hartonomous.search_vector(hartonomous.embed(query, 'one'), greatest(100, k + 50), 'one', filter, recall => 1) with ordinality as v (artifact_id, score, uri, snippet, verdict, place)) as r
+    select artifact_id, coalesce(sum(1 / (60::float8 + place)) filter (where place <= 100), 1 / (60::float8 + min(place)))::real from (
+        select artifact_id, place from hartonomous.search_keyword(query, 1000, filter => filter) with ordinality as w (artifact_id, score, uri, snippet, verdict, place)
+        union all select artifact_id, place from hartonomous.search_vector(hartonomous.embed(query, 'one'), 1000, 'one', filter, recall => 1) with ordinality as v (artifact_id, score, uri, snippet, verdict, place)) as r
     group by 1 order by 2 desc, 1 limit k$$;
 create function pg_temp.weighed(query text, words float8, vector float8) returns table (id bigint, score float8) language sql as $$
     select artifact_id, (words * coalesce(w.score / max(w.score) over (), 0) + vector * coalesce(v.score, 0)) / (words + vector)
     from hartonomous.search_keyword(query, 1000) as w full join hartonomous.search_vector(hartonomous.embed(query, 'one'), 1000, 'one', recall => 1) as v using (artifact_id)$$;
 select results_eq(format('select * from pg_temp.hybrid(%L, k => %s, filter => %L)', query, k, filter), format('select * from pg_temp.fused(%L, %s, %L)', query, k, filter), concat_ws(' ', query, k, filter))
-from unnest(array['text 9 of 2', '9', 'nothing of these words', 'text']) as query cross join unnest(array[1, 10, 60]) as k cross join unnest(array['{}', '{"metadata": {"half": 1}}']) as filter;
+from unnest(array['text 9 of 2', '9', 'nothing of these words', 'text']) as query cross join unnest(array[1, 10, 60, 1000]) as k cross join unnest(array['{}', '{"metadata": {"half": 1}}']) as filter;
 select ok((select bool_and(coalesce(abs(h.score - t.score), 1) < 1e-6) and count(*) > 150 from pg_temp.hybrid('9 of 2', weights => format('{"text": %s, "vector": %s}', words, vector)::jsonb, k => 1000) as h
            full join pg_temp.weighed('9 of 2', words, vector) as t using (id)), format('%s and %s', words, vector)) from (values (1, 2), (0.5, 0), (0, 3)) as w (words, vector);
 select cmp_ok((select count(*) from pg_temp.hybrid('9', weights => '{"vector": 1}', k => 30) as a join pg_temp.hybrid('9', weights => '{"text": 1}', k => 30) as b using (id)), '<', 30::bigint, 'the weights tell');

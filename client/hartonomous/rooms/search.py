@@ -27,6 +27,10 @@ def _real(value: float | None) -> np.float32 | None:
     return None if value is None else np.float32(value)
 
 
+def _after(score: float | None, artifact_id: int | None) -> dict[str, Any]:
+    return {"after_score": _real(score), "after_id": artifact_id}
+
+
 class Search(Caller):
     def embedding_pending(
         self, model: str | None = None, batch: int | None = None, worker: int | None = None, workers: int | None = None
@@ -75,17 +79,12 @@ class Search(Caller):
         filter: Json | None = None,
         as_of: datetime | None = None,
         recall: float | None = None,
+        after_score: float | None = None,
+        after_id: int | None = None,
     ) -> list[SearchResult]:
-        return self._rows(
-            SearchResult,
-            "search",
-            {"query": query},
-            k=k,
-            model=model,
-            filter=jsonb(filter),
-            as_of=as_of,
-            recall=_real(recall),
-        )
+        """after_score and after_id: of the last row of the page before."""
+        options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
+        return self._rows(SearchResult, "search", {"query": query}, **options, **_after(after_score, after_id))
 
     def search_vector(
         self,
@@ -101,9 +100,10 @@ class Search(Caller):
     ) -> list[SearchResult]:
         """after_score and after_id: of the last row of the page before."""
         options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
-        after = {"after_score": _real(after_score), "after_id": after_id}
         given = {"query": as_vector(query)}
-        return self._rows(SearchResult, "search_vector", given, snippets=snippets, **options, **after)
+        return self._rows(
+            SearchResult, "search_vector", given, snippets=snippets, **options, **_after(after_score, after_id)
+        )
 
     def search_spatial(
         self,
@@ -130,11 +130,15 @@ class Search(Caller):
         filter: Json | None = None,
         as_of: datetime | None = None,
         recall: float | None = None,
+        after_score: float | None = None,
+        after_id: int | None = None,
     ) -> list[SearchResult]:
+        """after_score and after_id: of the last row of the page before."""
         given = {"query": query, "models": list(models)}
         options = {"k": k, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
         parts = None if weights is None else list(map(float, weights))
-        return self._rows(SearchResult, "search_ensemble", given, weights=parts, **options)
+        after = _after(after_score, after_id)
+        return self._rows(SearchResult, "search_ensemble", given, weights=parts, **options, **after)
 
     def search_keyword(
         self,
@@ -149,8 +153,7 @@ class Search(Caller):
     ) -> list[SearchResult]:
         """after_score and after_id: of the last row of the page before."""
         options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
-        after = {"after_score": _real(after_score), "after_id": after_id}
-        return self._rows(SearchResult, "search_keyword", {"query": query}, **options, **after)
+        return self._rows(SearchResult, "search_keyword", {"query": query}, **options, **_after(after_score, after_id))
 
     def search_hybrid(
         self,
@@ -162,12 +165,14 @@ class Search(Caller):
         filter: Json | None = None,
         as_of: datetime | None = None,
         recall: float | None = None,
+        after_score: float | None = None,
+        after_id: int | None = None,
     ) -> list[SearchResult]:
-        """region: WKT, EWKB or its hexadecimal form."""
+        """region: WKT, EWKB or its hexadecimal form. after_score and after_id: of the last row of the page before."""
         options = {"k": k, "model": model, "filter": jsonb(filter), "as_of": as_of, "recall": _real(recall)}
-        return self._rows(
-            SearchResult, "search_hybrid", {"query": query}, region=region, weights=jsonb(weights), **options
-        )
+        given = {"region": region, "weights": jsonb(weights)}
+        after = _after(after_score, after_id)
+        return self._rows(SearchResult, "search_hybrid", {"query": query}, **given, **options, **after)
 
     def search_suggest(self, prefix: str, k: int | None = None) -> list[Suggestion]:
         return self._rows(Suggestion, "search_suggest", {"prefix": prefix}, k=k)

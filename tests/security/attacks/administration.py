@@ -66,7 +66,8 @@ def functions_that_are_not_granted(session: Session, victim: Victim) -> bool:
              "_document_current({tenant}, 'page.md')", "_trace({tenant}, {artifact}, 3, true)",
              "_node_detail('artifact', {artifact})", "_graph_node_put({tenant}, 'artifact', array[1])",
              "_context_bind({tenant}, null, '{{read,write}}')", "api_key_list({tenant})", "_permit('ingest')",
-             "_search_text({tenant}, 1, '{{a}}', null, 10, '{{}}', null)", "tenant_role_add({tenant}, current_user)",
+             "_search_text({tenant}, 1, '{{a}}', null, 10, '{{}}', null, null, null)",
+             "tenant_role_add({tenant}, current_user)",
              "tenant_create('mine')", "_secret_open({tenant}, 'x', 'x', 1)", "_secret_key('/etc/passwd', 1)",
              "_tensor_parts(1, null)", "_content(1, 2, 3, 'x')", "_policy_verdict({tenant}, 'content')",
              "_audit('forged', {tenant}, '{{}}')", "system_versioning_add('attack.t')")  # fmt: skip
