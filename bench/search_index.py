@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import bisect
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ SEARCH = (
     " from hartonomous.search_vector(%s::vector, 10, 'bench', recall => %s::real, snippets => false)"
 )
 BARE = "select artifact_id from plain order by v <=> %s::vector limit 10"
-EFS = (20, 30, 40, 60, 80, 100, 130, 160, 200, 250, 320, 400, 500, 640, 800, 1000)
+EFS = (*range(20, 100, 10), *range(100, 200, 15), *range(200, 400, 25), *range(400, 1001, 50))
 QUERIES = 500
 
 
@@ -88,7 +89,8 @@ def compared(
     for asked in RECALLS:
         ours = lambda query: client.execute(SEARCH, [query, asked], prepare=True).fetchall()  # noqa: B023, E731
         recall = recall_of(ours, queries, truth)
-        ef = next((ef for ef in EFS if pgvector(owner, ef, queries[:200], truth) >= recall - 0.002), EFS[-1])
+        as_good = bisect.bisect_left(EFS, recall, key=lambda ef: pgvector(owner, ef, queries, truth))
+        ef = EFS[min(as_good, len(EFS) - 1)]
         theirs = lambda query: owner.execute(BARE, [query], prepare=True).fetchall()  # noqa: E731
         times: dict[str, list[float]] = {"ours": [], "bare": []}
         exact = 0

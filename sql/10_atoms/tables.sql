@@ -100,6 +100,7 @@ comment on column hartonomous.artifact.canonical_text is 'what is embedded and s
 comment on column hartonomous.artifact.has_text is 'whether it has a canonical_text, which never changes once it is given: the history keeps this instead';
 create unique index artifact_content on hartonomous.artifact (tenant_id, content_hash) where deleted_at is null;
 create index on hartonomous.artifact (tenant_id, created_at);
+create index artifact_deleted on hartonomous.artifact (tenant_id, artifact_id) where deleted_at is not null;
 create index artifact_deleted_order on hartonomous.artifact (tenant_id, deleted_at desc, artifact_id) where deleted_at is not null;
 -- x >= 0 is true of all: a query that does not say so cannot take it for a tenant's rows, as plans for an empty table would
 create index artifact_place on hartonomous.artifact using gist (tenant_id, h_xy, point(x, y), artifact_id)

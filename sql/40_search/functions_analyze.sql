@@ -106,30 +106,98 @@ end
 $$;
 comment on function hartonomous._place_cost(int, bigint, int, @extschema:vector@.vector) is 'Microseconds that a candidate by its place takes.';
 
+create or replace function hartonomous._analysis_queries(tenant_id int, model_id bigint, count int)
+returns table (number int, kind text, query @extschema:vector@.vector, self bigint, pivot @extschema:vector@.vector)
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
+begin atomic
+    with drawn as materialized (
+        select d.artifact_id, d.embedding, (row_number() over (order by d.chance))::int as number, count(*) over ()::int as n
+        from (select e.artifact_id, e.embedding, hashint8extended(e.artifact_id, _analysis_queries.count) as chance from hartonomous.atom_embedding as e
+              where e.tenant_id = _analysis_queries.tenant_id and e.model_id = _analysis_queries.model_id order by 3 limit _analysis_queries.count) as d
+    ), asked as materialized (
+        select s.query, (row_number() over (order by s.sampled_at desc))::int as number, count(*) over () as n
+        from (select s.query, s.sampled_at from hartonomous.search_sample as s
+              where s.tenant_id = _analysis_queries.tenant_id and s.model_id = _analysis_queries.model_id
+              order by s.sampled_at desc limit _analysis_queries.count / 2) as s
+    )
+    select d.number, 'stored', d.embedding, d.artifact_id, o.embedding
+    from drawn as d join drawn as o on o.number = d.number % d.n + 1 where d.number % 2 = 1
+    union all  -- as queries are that ask for what is not quite stored
+    select d.number, 'beside', hartonomous._between(d.embedding, o.embedding, 0.5), d.artifact_id, o.embedding
+    from drawn as d join drawn as o on o.number = d.number % d.n + 1 where d.number % 2 = 0
+    union all  -- as queries are that are far from all
+    select b.number, 'between', b.query, -1, b.query
+    from (select d.number, hartonomous._between(d.embedding, o.embedding, 1) as query
+          from drawn as d join drawn as o on o.number = d.number + 1 where d.number % 4 = 1) as b
+    where @extschema:vector@.vector_norm(b.query) > 0
+    union all  -- once there are enough to know their mean
+    select 2 * a.number, 'asked', a.query, -1, o.embedding from asked as a join drawn as o on o.number = a.number % o.n + 1 where a.n >= 20;
+end;
+comment on function hartonomous._analysis_queries(int, bigint, int) is
+'What an analysis asks, of each kind in an order of its own: stored vectors and points beside others, so many together; points between two, a quarter as many; what was searched for of late, half as many at most. self: what is left out of the answer (-1: nothing); pivot: another stored vector.';
+
+create or replace function hartonomous._nearest_within(
+    tenant_id int, model_id bigint, queries @extschema:vector@.vector[], selves bigint[], bounds double precision[])
+returns table (number bigint, ids bigint[], distances double precision[])
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_indexscan = off set jit = off
+begin atomic
+    -- one reading of the rows for all queries: a tenth of the time of as many exact searches
+    select n.number, (array_agg(n.artifact_id order by n.distance, n.artifact_id))[:100], (array_agg(n.distance order by n.distance, n.artifact_id))[:100]
+    from hartonomous.atom_embedding as e cross join lateral (
+        select q.number, e.artifact_id, e.embedding operator(@extschema:vector@.<=>) q.query as distance
+        from unnest(_nearest_within.queries, _nearest_within.selves, _nearest_within.bounds) with ordinality as q (query, self, bound, number)
+        where e.embedding operator(@extschema:vector@.<=>) q.query <= q.bound and e.artifact_id <> q.self offset 0) as n
+    where e.tenant_id = _nearest_within.tenant_id and e.model_id = _nearest_within.model_id
+    group by n.number;
+end;
+comment on function hartonomous._nearest_within(int, bigint, @extschema:vector@.vector[], bigint[], double precision[]) is
+'For each query, by its number, the 100 nearest rows of a tenant but itself, none of which is farther than its bound.';
+
 create or replace function hartonomous._index_hits(
-    tenant_id int, model_id bigint, class text, number int, query @extschema:vector@.vector, nearest bigint[], distances double precision[], grid int[],
-    out hits hartonomous.embedding_hit[], out elapsed double precision[])
+    tenant_id int, model_id bigint, class text, kinds text[], queries @extschema:vector@.vector[], selves bigint[],
+    out hits hartonomous.embedding_hit[], out steps int[], out elapsed double precision[])
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-    began timestamptz;
-    ranks int[] := array_fill(2147483647, array[cardinality(nearest)]);
-    found_ids bigint[];
+    bounds double precision[];
+    part   record;
+    took   double precision;
+    first  int[];
+    passed bigint[];
+    most   int;
+    began  timestamptz;
+    query  @extschema:vector@.vector;
 begin
-    for step in reverse cardinality(grid) .. 1 loop
-        began := clock_timestamp();
-        found_ids := (hartonomous._index_candidates(tenant_id, model_id, query, grid[step] + 8, grid[step] + 8)).ids;
-        elapsed[step] := hartonomous._elapsed_us(began) / 1000;
-        ranks := array(select case when n.id = any (found_ids) then grid[step] else n.rank end
-                       from unnest(nearest, ranks) with ordinality as n (id, rank, ordinal) order by n.ordinal);
+    hits := '{}';
+    foreach query in array queries loop
+        bounds := bounds || coalesce((hartonomous._index_candidates(tenant_id, model_id, query, 200, 101)).distances[101],
+                                     (hartonomous._nearest_exact(tenant_id, model_id, query, 101, '{}', 1)).distances[101]);
     end loop;
-    hits := array(select row('index', class, number, n.ordinal, n.rank, n.distance)::hartonomous.embedding_hit
-                  from unnest(ranks, distances) with ordinality as n (rank, distance, ordinal));
+    for part in select n.number, n.ids, n.distances from hartonomous._nearest_within(tenant_id, model_id, queries, selves, bounds) as n order by n.number loop
+        query := queries[part.number];
+        first := array_fill(2147483647, array[cardinality(part.ids)]);
+        foreach most in array array[10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 990] loop
+            began := clock_timestamp();
+            -- half precision and sign bits give another order
+            passed := (hartonomous._index_candidates(tenant_id, model_id, query, most + 8,
+                case when @extschema:vector@.vector_dims(query) > 2000 then most + 8 else 110 end)).ids;
+            took := hartonomous._elapsed_us(began) / 1000;
+            steps := steps || most;
+            elapsed := elapsed || took;
+            first := array(select case when n.id = any (passed) then least(n.first, most) else n.first end
+                           from unnest(part.ids, first) with ordinality as n (id, first, ordinal) order by n.ordinal);
+            exit when 2147483647 <> all (first);
+        end loop;
+        hits := hits || array(select row('index', class, kinds[part.number], part.number, n.ordinal, n.first, n.distance)::hartonomous.embedding_hit
+                              from unnest(first, part.distances) with ordinality as n (first, distance, ordinal));
+    end loop;
 end
 $$;
-comment on function hartonomous._index_hits(int, bigint, text, int, @extschema:vector@.vector, bigint[], double precision[], int[]) is
-'For each of the nearest, the fewest candidates of a grid with which the HNSW index finds it, and the milliseconds that each number of candidates takes.';
+comment on function hartonomous._index_hits(int, bigint, text, text[], @extschema:vector@.vector[], bigint[]) is
+'For each of the 100 nearest to each query, the fewest candidates with which the HNSW index of a tenant''s embeddings finds it; and the milliseconds that each look with so many candidates took.';
 
 create or replace function hartonomous._embedding_analyze(tenant int, target bigint) returns void
 language plpgsql volatile parallel unsafe
@@ -140,18 +208,16 @@ declare
     total   constant bigint := (select count(*) from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target);
     -- so many that the mean is known to a few percent, and no more than a minute's work
     sample  constant int := least(100, total, greatest(40, 5000000 / greatest(total, 1)));
-    indexed constant boolean := hartonomous._embedding_index_usable(tenant, target);
-    grid    constant int[] := array[10, 20, 40, 80, 160, 320, 640, 990];
-    drawn   bigint[];
-    vectors @extschema:vector@.vector[];
-    asked   @extschema:vector@.vector[];
+    -- an index finds next to nothing of some queries, and how many these are decides: one in a hundred has to show
+    of_index constant int := least(400, total);
     costs   record;
     place_us real;
     part    record;
-    index   record;
+    q       record;
     basis   hartonomous.embedding_basis;
-    query   @extschema:vector@.vector;
+    first   @extschema:vector@.vector;
     hits    hartonomous.embedding_hit[] := array[]::hartonomous.embedding_hit[];
+    steps   int[];
     elapsed double precision[];
 begin
     perform pg_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant, target)));
@@ -163,44 +229,35 @@ begin
     select b.* into basis
     from (select n.* from hartonomous.embedding_basis as n where n.tenant_id = tenant and n.model_id = target order by n.version desc limit 1) as b
     where b.variance >= 0.5;
-    select array_agg(e.artifact_id), array_agg(e.embedding) into drawn, vectors
-    from (select e.artifact_id, e.embedding from hartonomous.atom_embedding as e where e.tenant_id = tenant and e.model_id = target
-          order by hashint8extended(e.artifact_id, total) limit sample) as e;
-    costs := hartonomous._embedding_costs(tenant, target, vectors[1], total);
+    select a.query into first from hartonomous._analysis_queries(tenant, target, 1) as a where a.kind = 'stored';
+    costs := hartonomous._embedding_costs(tenant, target, first, total);
     if basis.version is not null then
-        place_us := hartonomous._place_cost(tenant, target, basis.version, vectors[1]);
+        place_us := hartonomous._place_cost(tenant, target, basis.version, first);
     end if;
     insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us, basis, place_us)
     values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us, basis.version, place_us);
-    -- what was really asked is a third kind of query, once there are enough to know their mean
-    select array_agg(q.query) into asked
-    from (select s.query from hartonomous.search_sample as s where s.tenant_id = tenant and s.model_id = target
-          order by s.sampled_at desc limit sample / 2) as q;
-    for number in 1 .. sample + case when cardinality(asked) >= 20 then cardinality(asked) else 0 end loop
-        query := coalesce(vectors[number], asked[number - sample]);
-        if number <= sample and number % 2 = 0 then  -- as queries are that ask for what is not quite stored
-            query := hartonomous._between(query, vectors[number % sample + 1], 0.5);
-        end if;
-        select array_agg(row('bits', r.filter_class, number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit)
-               || coalesce(array_agg(row('place', r.filter_class, number, r.ordinal, r.place_rank, r.distance)::hartonomous.embedding_hit) filter (where r.place_rank is not null), '{}') as hits,
-               array_agg(r.artifact_id order by r.ordinal) filter (where r.filter_class = 'none') as nearest,
-               array_agg(r.distance order by r.ordinal) filter (where r.filter_class = 'none') as distances
-        into part from hartonomous._sample_ranks(tenant, target, query, coalesce(drawn[number], -1), vectors[number % sample + 1], basis.axes) as r;
+    for q in select a.* from hartonomous._analysis_queries(tenant, target, sample) as a where a.kind <> 'between' loop
+        select array_agg(row('bits', r.filter_class, q.kind, q.number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit)
+               || coalesce(array_agg(row('place', r.filter_class, q.kind, q.number, r.ordinal, r.place_rank, r.distance)::hartonomous.embedding_hit) filter (where r.place_rank is not null), '{}') as hits
+        into part from hartonomous._sample_ranks(tenant, target, q.query, q.self, q.pivot, basis.axes) as r;
         hits := hits || part.hits;
-        continue when not indexed;
-        index := hartonomous._index_hits(tenant, target, 'none', number, query, part.nearest, part.distances, grid);
-        hits := hits || index.hits;
-        elapsed := array(select least(e.least, e.taken) from unnest(elapsed, index.elapsed) with ordinality as e (least, taken, step) order by e.step);
     end loop;
-    for number in 1 .. case when indexed then sample / 2 else 0 end loop  -- as queries are that are far from all
-        query := hartonomous._between(vectors[2 * number - 1], vectors[2 * number], 1);
-        continue when @extschema:vector@.vector_norm(query) = 0;
-        select n.ids as nearest, n.distances into part from hartonomous._nearest_exact(tenant, target, query, 100, '{}', 1) as n;
-        hits := hits || (hartonomous._index_hits(tenant, target, 'far', -number, query, part.nearest, part.distances, grid)).hits;
-    end loop;
-    perform hartonomous._embedding_curve_put(tenant, target, hits, sample);
-    update hartonomous.embedding_curve as c set ms = elapsed[array_position(grid, c.candidates)]
-    where c.tenant_id = tenant and c.model_id = target and c.path = 'index';
+    if hartonomous._embedding_index_usable(tenant, target) then
+        for q in
+            select case when a.kind = 'between' then 'far' else 'none' end as class, array_agg(case when a.kind in ('stored', 'beside') then 'drawn' else a.kind end) as kinds,
+                   array_agg(a.query) as queries, array_agg(a.self) as selves
+            from hartonomous._analysis_queries(tenant, target, of_index) as a group by 1
+        loop
+            part := hartonomous._index_hits(tenant, target, q.class, q.kinds, q.queries, q.selves);
+            hits := hits || part.hits;
+            steps := steps || part.steps;
+            elapsed := elapsed || part.elapsed;
+        end loop;
+    end if;
+    perform hartonomous._embedding_curve_put(tenant, target, hits);
+    update hartonomous.embedding_curve as c set ms = t.ms
+    from (select t.step, percentile_cont(0.5) within group (order by t.ms) as ms from unnest(steps, elapsed) as t (step, ms) group by 1) as t
+    where c.tenant_id = tenant and c.model_id = target and c.path = 'index' and t.step = c.candidates;
     update hartonomous.embedding_statistics as s set took_ms = hartonomous._elapsed_us(began) / 1000 where s.tenant_id = tenant and s.model_id = target;
 end
 $$;
@@ -219,14 +276,14 @@ begin
 end
 $$;
 comment on function hartonomous.embedding_model_analyze(text) is
-'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees) and of what it lately searched for, what recall each path of search_vector has for how many candidates and by class of filter, and what it costs; chooses the three directions of places anew where they hold too little (embedding_basis_refresh). Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000. NULL: the deployed default. Error: ZH020 no such model.';
+'Measures, over a sample of the own tenant''s embeddings by a model (tenant 0: those that everybody sees) and of what it lately searched for, what recall each path of search_vector has for how many candidates and by class of filter, and what it costs; chooses the three directions of places anew where they hold too little (embedding_basis_refresh). Until then, and after the number of embeddings has doubled or the model''s weights have changed, searches compare all. Fewer than 1000 embeddings need no such measure. Takes seconds for 10,000, a minute for 200,000, and another with an index. NULL: the deployed default. Error: ZH020 no such model.';
 
-create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[], stored int) returns void
+create or replace function hartonomous._embedding_curve_put(tenant_id int, model_id bigint, hits hartonomous.embedding_hit[]) returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 begin atomic
     with hit as materialized (
-        select h.path, h.filter_class, h.query, h.ordinal, h.rank, h.distance from unnest(_embedding_curve_put.hits) as h
+        select h.path, h.filter_class, h.kind, h.query, h.ordinal, h.rank, h.distance from unnest(_embedding_curve_put.hits) as h
     ), grid as (
         select g.path, g.k, array_agg(g.candidates order by g.candidates) as steps
         from (select p.path, k.k, c.candidates
@@ -237,23 +294,23 @@ begin atomic
               from (values (10), (100)) as k (k) join (select distinct h.rank from hit as h where h.path = 'index') as c (candidates) on c.candidates between k.k and 990) as g
         group by 1, 2
     ), wanted as (  -- the first step with which a hit is found
-        select h.path, h.filter_class, h.query, g.k, width_bucket(h.rank - 1, g.steps) + 1 as step, h.distance
+        select h.path, h.filter_class, h.kind, h.query, g.k, width_bucket(h.rank - 1, g.steps) + 1 as step, h.distance
         from hit as h join grid as g on g.path = h.path and h.ordinal <= g.k
     ), asked as (
-        select w.path, w.filter_class, w.query, w.k, count(*) as hits, max(w.distance) as distance from wanted as w group by 1, 2, 3, 4
+        select w.path, w.filter_class, w.kind, w.query, w.k, count(*) as hits, max(w.distance) as distance from wanted as w group by 1, 2, 3, 4, 5
     ), found as (
-        select w.path, w.filter_class, w.query, w.k, w.step, count(*) as hits from wanted as w group by 1, 2, 3, 4, 5
+        select w.path, w.filter_class, w.kind, w.query, w.k, w.step, count(*) as hits from wanted as w group by 1, 2, 3, 4, 5, 6
     ), per_query as (
-        select a.path, a.filter_class, a.query, a.k, s.candidates, a.distance,
-               coalesce(sum(f.hits) over (partition by a.path, a.filter_class, a.query, a.k order by s.step), 0)::double precision / a.hits as recall
+        select a.path, a.filter_class, a.kind, a.k, s.candidates, a.distance,
+               coalesce(sum(f.hits) over (partition by a.path, a.filter_class, a.kind, a.query, a.k order by s.step), 0)::double precision / a.hits as recall
         from asked as a join grid as g on g.path = a.path and g.k = a.k cross join lateral unnest(g.steps) with ordinality as s (candidates, step)
-        left join found as f on f.path = a.path and f.filter_class = a.filter_class and f.query = a.query and f.k = a.k and f.step = s.step
+        left join found as f on f.path = a.path and f.filter_class = a.filter_class and f.kind = a.kind and f.query = a.query and f.k = a.k and f.step = s.step
     ), of_kind as (
         select q.path, q.filter_class, q.k, q.candidates, avg(q.recall) as recall,
                avg(q.recall) - 1.96 * coalesce(stddev_samp(q.recall), 0) / sqrt(count(*)) as lower_bound,
                percentile_disc(0.01) within group (order by q.recall) as worst,
                percentile_disc(0.99) within group (order by q.distance) as far
-        from per_query as q group by 1, 2, 3, 4, case when q.query < 0 then 0 when q.query <= _embedding_curve_put.stored then q.query % 2 else 2 end
+        from per_query as q group by 1, 2, 3, 4, q.kind
     ), curve as (  -- the worst of queries that are stored, of those beside them, and of those that were asked
         select o.path, o.filter_class, o.k, o.candidates, min(o.recall) as recall, min(o.lower_bound) as lower_bound, min(o.worst) as worst, max(o.far) as far
         from of_kind as o group by 1, 2, 3, 4
@@ -265,5 +322,5 @@ begin atomic
     where c.candidates <= coalesce((select min(f.candidates) from curve as f where f.path = c.path and f.filter_class = c.filter_class
                                     and f.k = c.k and f.recall = 1), c.candidates);
 end;
-comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[], int) is
-'Stores the curves of paths from the nearest of a sample of queries, of which the first, so many, are stored vectors and points beside these, and those below 0 between them.';
+comment on function hartonomous._embedding_curve_put(int, bigint, hartonomous.embedding_hit[]) is
+'Stores the curves of paths from the nearest of a sample of queries.';

@@ -36,6 +36,28 @@ $$;
 comment on function hartonomous._nearest_kept(bigint[], double precision[], bigint[]) is
 'Of what was found those that are live, in the same order, with their distances.';
 
+create or replace function hartonomous._nearest_live(tenant_id int, ids bigint[], filter jsonb, most int) returns bigint[]
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+    gone bigint[];
+begin
+    if filter <> '{}' then
+        return hartonomous._filter_live(tenant_id, ids, filter, most);
+    end if;
+    -- few are deleted, and their index is small: a quarter of the time of looking up what is not
+    gone := array(select a.artifact_id from hartonomous.artifact as a
+                  where a.tenant_id = _nearest_live.tenant_id and a.artifact_id = any (ids) and a.deleted_at is not null);
+    if gone <> '{}' then
+        ids := array(select w.id from unnest(ids) with ordinality as w (id, position) where w.id <> all (gone) order by w.position);
+    end if;
+    return coalesce(ids[:most], '{}');
+end
+$$;
+comment on function hartonomous._nearest_live(int, bigint[], jsonb, int) is
+'_filter_live of artifacts that have embeddings of the tenant, which are its own.';
+
 create or replace function hartonomous._nearest_listed(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, most int,
     out ids bigint[], out distances double precision[], out listed boolean)
@@ -53,7 +75,7 @@ begin
     while listed loop
         select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, take, among) as n;
         exit when not late or ids is null;
-        live := hartonomous._filter_live(tenant_id, ids, '{}', k);
+        live := hartonomous._nearest_live(tenant_id, ids, '{}', k);
         if cardinality(live) = k or cardinality(ids) < take then
             select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
             exit;
@@ -85,7 +107,7 @@ begin
         where e.tenant_id = _nearest_exact.tenant_id and e.model_id = _nearest_exact.model_id
         order by 2, 1 limit take
     ) as n;
-    live := hartonomous._filter_live(tenant_id, ids, filter, k);
+    live := hartonomous._nearest_live(tenant_id, ids, filter, k);
     if cardinality(live) < k and cardinality(ids) = take then
         select n.ids, n.distances into ids, distances
         from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, 2147483646) as n;
@@ -108,7 +130,7 @@ create or replace function hartonomous._nearest_passed(
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
-    live constant bigint[] := hartonomous._filter_live(tenant_id, ranked, filter, candidates);
+    live constant bigint[] := hartonomous._nearest_live(tenant_id, ranked, filter, candidates);
 begin
     if cardinality(live) = candidates then
         select n.ids, n.distances into ids, distances from hartonomous._nearest_among(tenant_id, model_id, query, k, live) as n;
@@ -176,7 +198,7 @@ declare
 begin
     loop
         select n.ids, n.distances into ids, distances from hartonomous._index_candidates(tenant_id, model_id, query, take, most) as n;
-        live := hartonomous._filter_live(tenant_id, ids, filter, k);
+        live := hartonomous._nearest_live(tenant_id, ids, filter, k);
         -- of those as near as the last that was taken others may have lower ids
         exit when most = take or cardinality(live) = k and distances[array_position(ids, live[k])] < distances[cardinality(ids)];
         most := take;

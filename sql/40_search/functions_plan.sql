@@ -19,79 +19,65 @@ declare
     least_worst constant real := recall - 0.2;
     measured_k  constant int := case when k <= 10 then 10 when k <= 100 then 100 end;
     m       record;
+    -- the least steps of bits, the index and places that keep the recall: under filters of the class, and far from what was measured
+    least_candidates int[];
+    least_far double precision[];
+    least_ms  real[];
     unfit   text;
     bits    int;
     place   int;
     beside  bigint;
 begin
-    select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes,
-           hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed,
-           own.candidates as bits, own.far as bits_far, far.candidates as bits_beyond, far.far as bits_beyond_far,
-           hnsw.candidates as index, hnsw.far as index_far, hnsw.ms as index_ms, beyond.candidates as index_beyond, beyond.far as index_beyond_far,
-           s.basis, s.place_us, b.current as basis_current, near.candidates as place, near.far as place_far,
-           aside.candidates as place_beyond, aside.far as place_beyond_far
+    select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes, s.basis, s.place_us, b.current as basis_current,
+           hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed
     into m
     from hartonomous.embedding_statistics as s
     join hartonomous.model as o on o.model_id = s.model_id
-    left join lateral (
-        select c.candidates, c.far from hartonomous.embedding_curve as c
-        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'bits' and c.filter_class = class and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as own on true
-    left join lateral (
-        select c.candidates, c.far from hartonomous.embedding_curve as c
-        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'bits' and c.filter_class = 'far' and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as far on true
-    left join lateral (
-        select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
-        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'none' and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as hnsw on true
-    left join lateral (
-        select c.candidates, c.far from hartonomous.embedding_curve as c
-        where c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'index' and c.filter_class = 'far' and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as beyond on true
     left join hartonomous.embedding_basis as b on b.tenant_id = s.tenant_id and b.model_id = s.model_id and b.version = s.basis
-    left join lateral (
-        select c.candidates, c.far from hartonomous.embedding_curve as c
-        where b.current and c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'place' and c.filter_class = class and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as near on true
-    left join lateral (
-        select c.candidates, c.far from hartonomous.embedding_curve as c
-        where b.current and c.tenant_id = s.tenant_id and c.model_id = s.model_id and c.path = 'place' and c.filter_class = 'far' and c.k = measured_k
-          and c.lower_bound >= least_bound and c.worst >= least_worst order by c.candidates limit 1) as aside on true
     left join pg_index as x on x.indexrelid = to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id))
     where s.tenant_id = _search_options.tenant_id and s.model_id = _search_options.model_id;
+    select array_agg(f.candidates order by w.n), array_agg(f.far order by w.n), array_agg(f.ms order by w.n)
+    into least_candidates, least_far, least_ms
+    from unnest(array['bits', 'bits', 'index', 'index', 'place', 'place'], array[class, 'far', 'none', 'far', class, 'far']) with ordinality as w (path, filter_class, n)
+    left join lateral (
+        select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
+        where c.tenant_id = _search_options.tenant_id and c.model_id = _search_options.model_id and c.path = w.path and c.filter_class = w.filter_class
+          and c.k = measured_k and c.lower_bound >= least_bound and c.worst >= least_worst and (m.basis_current or w.path <> 'place')
+        order by c.candidates limit 1) as f on true;
     unfit := case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
                   when recall >= 1 then 'recall 1 is exact'
                   when m.other_weights then 'analyzed with other weights of the model'
                   when rows > 2 * m.rows + 1000 then format('about %s rows, but %s when analyzed', rows, m.rows)
                   when class = any (m.exact_classes) then 'fewer were found than was asked: hartonomous.recall_status' end;
     -- nobody knows beforehand whether a filter is correlated against the query
-    bits := case when filter = '{}' then m.bits when m.bits is not null and m.bits_beyond is not null then greatest(m.bits, m.bits_beyond) end;
-    place := case when filter = '{}' then m.place when m.place is not null and m.place_beyond is not null then greatest(m.place, m.place_beyond) end;
+    bits := case when filter = '{}' or least_candidates[1] > least_candidates[2] then least_candidates[1] when least_candidates[1] is not null then least_candidates[2] end;
+    place := case when filter = '{}' or least_candidates[5] > least_candidates[6] then least_candidates[5] when least_candidates[5] is not null then least_candidates[6] end;
     beside := hartonomous._take(place, share);
-    far_candidates := m.bits_beyond;
-    index_candidates := case when (m.index_beyond + 8) / share <= 1000 then m.index_beyond end;
-    index_far := case when filter = '{}' then m.index_beyond_far else greatest(m.index_beyond_far, m.bits_far) end;
+    far_candidates := least_candidates[2];
     paths := array['exact', 'among', 'bits', 'index', 'place'];
-    candidates := array[null, null, bits, m.index, place];
-    -- how far the k-th is under filters of a class was measured for bits
-    far := array[null, null, case when filter = '{}' then m.bits_far else greatest(m.bits_far, m.bits_beyond_far) end,
-                 case when filter = '{}' then m.index_far else greatest(m.index_far, m.bits_far) end,
-                 case when filter = '{}' then m.place_far else greatest(m.place_far, m.place_beyond_far) end];
+    candidates := array[null, null, bits, least_candidates[3], place];
+    if filter = '{}' then
+        far := array[null, null, least_far[1], least_far[3], least_far[5]];
+        index_far := least_far[4];
+    else  -- how far the k-th is under filters of a class was measured for bits
+        far := array[null, null, greatest(least_far[1], least_far[2]), greatest(least_far[3], least_far[1]), greatest(least_far[5], least_far[6])];
+        index_far := greatest(least_far[4], least_far[1]);
+    end if;
+    index_candidates := case when index_far > far[4] and (least_candidates[4] + 8) / share <= 1000 then least_candidates[4] end;
     ms := array[  -- of exact those that are checked in vain are all looked up
         (rows * coalesce(m.scan_us, 1) + least(rows, (k + 16) * 3 / share) * coalesce(m.filter_us, 5)) / 1000,
-        rows * (case when hartonomous._filter_indexed(filter) then share * coalesce(m.fetch_us, 3) else coalesce(m.list_us, 0.5) end
+        rows * (case when filter <> '{}' and hartonomous._filter_indexed(filter) then share * coalesce(m.fetch_us, 3) else coalesce(m.list_us, 0.5) end
                 + share * coalesce(m.fetch_us, 3)) / 1000,
         (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
-        (m.index_ms + (k + 16) * 1.5 * m.filter_us / 1000) / share,
+        (least_ms[3] + (k + 16) * 1.5 * m.filter_us / 1000) / share,
         (beside * (m.place_us + m.filter_us) + place * m.fetch_us) / 1000];
     rejected := array[
         null,
         case when filter = '{}' then 'no filter' end,
         coalesce(unfit, case when bits is null then 'never met that recall when analyzed' end),
         coalesce(unfit, case when m.indexed is not true then 'no index'
-                             when m.index is null then 'never met that recall when analyzed'
-                             when (m.index + 8) / share > 1000 then 'would need more than 1000 candidates' end),
+                             when least_candidates[3] is null then 'never met that recall when analyzed'
+                             when (least_candidates[3] + 8) / share > 1000 then 'would need more than 1000 candidates' end),
         coalesce(unfit, case when m.basis is null then 'three dimensions hold too little'
                              when m.basis_current is not true then 'analyzed with places by another basis'
                              when place is null then 'never met that recall when analyzed'
@@ -214,7 +200,7 @@ begin
     foreach seen in array hartonomous._embedding_tenants(tenant, target) loop
         plan := hartonomous._search_plan(seen, target, k, wanted, recall);
         parts := parts || jsonb_build_object('of', case seen when 0 then 'everybody' else 'own tenant' end,
-            'rows', plan.rows, 'other_weights', hartonomous._embedding_mixed(seen, target), 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
+            'rows', plan.rows, 'other_weights', coalesce(seen = any (hartonomous._embedding_mixed(tenant, target)), false), 'matching', round((plan.rows * plan.share)::numeric), 'filter_class', hartonomous._filter_class(wanted, plan.share),
             'path', plan.path, 'basis', hartonomous._basis_version(seen, target), 'candidates', plan.candidates, 'candidates_far', coalesce(plan.index_candidates, plan.far_candidates), 'options', (
                 select jsonb_agg(jsonb_build_object('path', o.path, 'candidates', o.candidates, 'ms', round(o.ms::numeric, 3), 'rejected',
                                      coalesce(o.rejected, case when o.path <> plan.path then 'takes longer' end)) order by o.ms, o.path)

@@ -25,43 +25,48 @@ return case when char_length(regexp_replace(_snippet.body, '\s+', ' ', 'g')) <= 
 comment on function hartonomous._snippet(text, int) is 'The beginning of a text on one line, at most length characters.';
 
 create or replace function hartonomous._embedding_tenants(tenant_id int, model_id bigint) returns int[]
-language sql stable parallel safe
-return (select case when m.tenant_id = 0 and _embedding_tenants.tenant_id <> 0 then array[_embedding_tenants.tenant_id, 0]
-                    else array[_embedding_tenants.tenant_id] end
-        from hartonomous.model as m where m.model_id = _embedding_tenants.model_id);
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    owner int;
+begin
+    select m.tenant_id into owner from hartonomous.model as m where m.model_id = _embedding_tenants.model_id;
+    return case when owner = 0 and _embedding_tenants.tenant_id <> 0 then array[_embedding_tenants.tenant_id, 0] else array[_embedding_tenants.tenant_id] end;
+end
+$$;
 comment on function hartonomous._embedding_tenants(int, bigint) is
 'Whose embeddings by a model a tenant sees: its own, and those of tenant 0 by a model of tenant 0.';
 
-create or replace function hartonomous._embedding_mixed(tenant_id int, model_id bigint) returns boolean
+create or replace function hartonomous._embedding_mixed(tenant_id int, model_id bigint) returns int[]
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 #variable_conflict use_column
-declare
-    present constant bigint := hartonomous._model_state(model_id);
 begin
-    return exists (select from hartonomous.atom_embedding as e where e.model_id = _embedding_mixed.model_id
-                   and e.tenant_id = _embedding_mixed.tenant_id and e.model_state < present)
-        or exists (select from hartonomous.atom_embedding as e where e.model_id = _embedding_mixed.model_id
-                   and e.tenant_id = _embedding_mixed.tenant_id and e.model_state > present);
+    return (select array_agg(distinct s.seen)
+            from hartonomous.model as m cross join lateral unnest(array[m.tenant_id, _embedding_mixed.tenant_id]) as s (seen)
+            where m.model_id = _embedding_mixed.model_id
+              and (exists (select from hartonomous.atom_embedding as e
+                           where e.model_id = m.model_id and e.tenant_id = s.seen and e.model_state < hartonomous._state_id(m.state_hash))
+                   or exists (select from hartonomous.atom_embedding as e
+                              where e.model_id = m.model_id and e.tenant_id = s.seen and e.model_state > hartonomous._state_id(m.state_hash))));
 end
 $$;
 comment on function hartonomous._embedding_mixed(int, bigint) is
-'Whether a tenant has embeddings by other weights of a model than it has now.';
+'Of those whose embeddings by a model a tenant sees, those with some by other weights than it has now; NULL: none.';
 
 create or replace function hartonomous._embedding_mixed_tell(tenant_id int, model_id bigint) returns void
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
 declare
+    mixed constant int[] := hartonomous._embedding_mixed(tenant_id, model_id);
     seen int;
     name text;
 begin
-    foreach seen in array hartonomous._embedding_tenants(tenant_id, model_id) loop
-        if hartonomous._embedding_mixed(seen, model_id) then
-            select m.name || '@' || m.version into name from hartonomous.model as m where m.model_id = _embedding_mixed_tell.model_id;
-            raise notice 'some embeddings% are by other weights than model % has now', case when seen <> tenant_id then ' of everybody' else '' end,
-                quote_literal(name) using hint = format('repeat select hartonomous.embed_artifacts(hartonomous.embedding_pending(%1$L), %1$L) until it gives 0', name);
-        end if;
+    foreach seen in array coalesce(mixed, '{}') loop
+        select m.name || '@' || m.version into name from hartonomous.model as m where m.model_id = _embedding_mixed_tell.model_id;
+        raise notice 'some embeddings% are by other weights than model % has now', case when seen <> tenant_id then ' of everybody' else '' end,
+            quote_literal(name) using hint = format('repeat select hartonomous.embed_artifacts(hartonomous.embedding_pending(%1$L), %1$L) until it gives 0', name);
     end loop;
 end
 $$;
