@@ -10,6 +10,7 @@ from datetime import datetime
 class EmbeddingIndex:
     tenant_id: int
     model: str
+    type: str
     bytes: int
     options: list[str] | None
 

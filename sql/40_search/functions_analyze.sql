@@ -164,7 +164,6 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     bounds double precision[];
     part   record;
-    took   double precision;
     first  int[];
     passed bigint[];
     most   int;
@@ -181,12 +180,9 @@ begin
         first := array_fill(2147483647, array[cardinality(part.ids)]);
         foreach most in array array[10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 990] loop
             began := clock_timestamp();
-            -- half precision and sign bits give another order
-            passed := (hartonomous._index_candidates(tenant_id, model_id, query, most + 8,
-                case when @extschema:vector@.vector_dims(query) > 2000 then most + 8 else 110 end)).ids;
-            took := hartonomous._elapsed_us(began) / 1000;
+            passed := (hartonomous._index_candidates(tenant_id, model_id, query, most + 8, 110)).ids;
             steps := steps || most;
-            elapsed := elapsed || took;
+            elapsed := elapsed || hartonomous._elapsed_us(began) / 1000;
             first := array(select case when n.id = any (passed) then least(n.first, most) else n.first end
                            from unnest(part.ids, first) with ordinality as n (id, first, ordinal) order by n.ordinal);
             exit when 2147483647 <> all (first);
@@ -198,6 +194,12 @@ end
 $$;
 comment on function hartonomous._index_hits(int, bigint, text, text[], @extschema:vector@.vector[], bigint[]) is
 'For each of the 100 nearest to each query, the fewest candidates with which the HNSW index of a tenant''s embeddings finds it; and the milliseconds that each look with so many candidates took.';
+
+create or replace function hartonomous._analysis_lock(tenant_id int, model_id bigint) returns bigint
+language sql stable parallel safe
+return hartonomous._lock_key(format('analyze %s %s', _analysis_lock.tenant_id, _analysis_lock.model_id));
+comment on function hartonomous._analysis_lock(int, bigint) is
+'Key of the advisory lock that who measures a tenant''s embeddings by a model, or changes their basis, holds to the end of the transaction.';
 
 create or replace function hartonomous._embedding_analyze(tenant int, target bigint) returns void
 language plpgsql volatile parallel unsafe
@@ -220,7 +222,7 @@ declare
     steps   int[];
     elapsed double precision[];
 begin
-    perform pg_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant, target)));
+    perform pg_advisory_xact_lock(hartonomous._analysis_lock(tenant, target));
     delete from hartonomous.embedding_statistics as s where s.tenant_id = tenant and s.model_id = target;
     if total < 1000 then  -- comparing all takes no longer
         return;

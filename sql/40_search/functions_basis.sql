@@ -307,7 +307,7 @@ set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
     if (hartonomous._basis_coming(tenant_id, model_id)).version is not null
-       and pg_try_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant_id, model_id)))
+       and pg_try_advisory_xact_lock(hartonomous._analysis_lock(tenant_id, model_id))
        and hartonomous._basis_fill(tenant_id, model_id, 50000) then
         perform hartonomous._basis_finish(tenant_id, model_id, false);
     end if;
@@ -345,7 +345,7 @@ begin
         raise exception 'the transaction is %, in which rows written meanwhile would be missed', current_setting('transaction_isolation')
             using errcode = '25001', hint = 'begin isolation level read committed';
     end if;
-    perform pg_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant, target)));
+    perform pg_advisory_xact_lock(hartonomous._analysis_lock(tenant, target));
     if not hartonomous._basis_started(tenant, target) then
         return 0;
     elsif hartonomous._basis_fill(tenant, target, batch) then

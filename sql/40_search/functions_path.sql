@@ -171,6 +171,9 @@ create or replace function hartonomous._index_candidates(
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set hnsw.ef_search = 40 set hnsw.iterative_scan = off set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
+declare
+    dimensions constant int := @extschema:vector@.vector_dims(query);
+    type constant text := hartonomous._embedding_index_type(tenant_id, model_id);
 begin
     perform set_config('hnsw.ef_search', candidates::text, true);
     -- an index of one tenant's rows by one model is found by a query that names them
@@ -178,12 +181,12 @@ begin
         'select array_agg(n.artifact_id order by n.distance, n.artifact_id), array_agg(n.distance order by n.distance, n.artifact_id)'
         ' from (select e.artifact_id, e.embedding operator(@extschema:vector@.<=>) $1 as distance from hartonomous.atom_embedding as e'
         ' where e.tenant_id = %s and e.model_id = %s order by %s limit %s) as n',
-        tenant_id, model_id, (hartonomous._embedding_index_form(@extschema:vector@.vector_dims(query))).ordering, least(candidates, most))
+        tenant_id, model_id, (hartonomous._embedding_index_form(dimensions, type)).ordering, case when type = 'vector' then least(candidates, most) else candidates end)
     into ids, distances using query;
 end
 $$;
 comment on function hartonomous._index_candidates(int, bigint, @extschema:vector@.vector, int, int) is
-'Of at most 1000 candidates by the HNSW index of a tenant''s embeddings the first, nearest first.';
+'Of at most 1000 candidates by the HNSW index of a tenant''s embeddings the first, nearest first; all of them where the index''s order is not that of the distances.';
 
 create or replace function hartonomous._nearest_index(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, candidates int, share double precision,
@@ -191,19 +194,25 @@ create or replace function hartonomous._nearest_index(
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
-    take constant int := least(1000, ceil((candidates + 8) / share));
-    most int := case when @extschema:vector@.vector_dims(query) > 2000 then take when filter = '{}' then least(take, k + 4)
-                     else least(take, ceil((k + 16) * 1.5 / share)) end;
+    take int := least(1000, ceil((candidates + 8) / share));
+    most int := case when filter = '{}' then least(take, k + 4) else least(take, ceil((k + 16) * 1.5 / share)) end;
     live bigint[];
+    last int;
 begin
     loop
         select n.ids, n.distances into ids, distances from hartonomous._index_candidates(tenant_id, model_id, query, take, most) as n;
         live := hartonomous._nearest_live(tenant_id, ids, filter, k);
+        last := array_position(ids, live[k]);
+        -- where fewer pass than elsewhere the last ones lie at the end of the candidates, of which more is missing
+        if filter <> '{}' and (last is null or 2 * last > take) and most = take and take < 1000 then
+            take := least(1000, 4 * take);
         -- of those as near as the last that was taken others may have lower ids
-        exit when most = take or cardinality(live) = k and distances[array_position(ids, live[k])] < distances[cardinality(ids)];
+        elsif most = take or distances[last] < distances[cardinality(ids)] and (filter = '{}' or 2 * last <= take) then
+            exit;
+        end if;
         most := take;
     end loop;
-    if cardinality(live) = k then
+    if last is not null and (filter = '{}' or 2 * last <= take) then
         select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
     else
         ids := null;
@@ -212,4 +221,4 @@ begin
 end
 $$;
 comment on function hartonomous._nearest_index(int, bigint, @extschema:vector@.vector, int, jsonb, int, double precision) is
-'The k nearest, among so many candidates for each that satisfies a filter, by the HNSW index of a tenant''s embeddings. NULL when fewer than k do.';
+'The k nearest, among so many candidates for each that satisfies a filter, by the HNSW index of a tenant''s embeddings; among more, up to 1000, where these do not reach far enough beyond the k-th. NULL when fewer than k do.';

@@ -18,6 +18,7 @@ declare
     least_bound constant real := 0.8 * recall + 0.2;
     least_worst constant real := recall - 0.2;
     measured_k  constant int := case when k <= 10 then 10 when k <= 100 then 100 end;
+    reach       constant double precision := (1.3 * k + 5) / share;  -- how many are nearer than the k-th that passes
     m       record;
     -- the least steps of bits, the index and places that keep the recall: under filters of the class, and far from what was measured
     least_candidates int[];
@@ -25,24 +26,27 @@ declare
     least_ms  real[];
     unfit   text;
     bits    int;
+    index   int;
     place   int;
     beside  bigint;
 begin
     select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes, s.basis, s.place_us, b.current as basis_current,
-           hartonomous._state_id(o.state_hash) <> s.model_state as other_weights, x.indisvalid as indexed
+           hartonomous._state_id(o.state_hash) <> s.model_state as other_weights,
+           to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id)) is not null as indexed
     into m
     from hartonomous.embedding_statistics as s
     join hartonomous.model as o on o.model_id = s.model_id
     left join hartonomous.embedding_basis as b on b.tenant_id = s.tenant_id and b.model_id = s.model_id and b.version = s.basis
-    left join pg_index as x on x.indexrelid = to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id))
     where s.tenant_id = _search_options.tenant_id and s.model_id = _search_options.model_id;
     select array_agg(f.candidates order by w.n), array_agg(f.far order by w.n), array_agg(f.ms order by w.n)
     into least_candidates, least_far, least_ms
-    from unnest(array['bits', 'bits', 'index', 'index', 'place', 'place'], array[class, 'far', 'none', 'far', class, 'far']) with ordinality as w (path, filter_class, n)
+    from unnest(array['bits', 'bits', 'index', 'index', 'place', 'place', 'index'], array[class, 'far', 'none', 'far', class, 'far', 'none'],
+                array[measured_k, measured_k, measured_k, measured_k, measured_k, measured_k, case when filter <> '{}' and reach <= 100 then 100 end])
+         with ordinality as w (path, filter_class, k, n)
     left join lateral (
         select c.candidates, c.far, c.ms from hartonomous.embedding_curve as c
         where c.tenant_id = _search_options.tenant_id and c.model_id = _search_options.model_id and c.path = w.path and c.filter_class = w.filter_class
-          and c.k = measured_k and c.lower_bound >= least_bound and c.worst >= least_worst and (m.basis_current or w.path <> 'place')
+          and c.k = w.k and c.lower_bound >= least_bound and c.worst >= least_worst and (m.basis_current or w.path <> 'place')
         order by c.candidates limit 1) as f on true;
     unfit := case when m.rows is null then 'not analyzed: hartonomous.embedding_model_analyze'
                   when recall >= 1 then 'recall 1 is exact'
@@ -52,10 +56,12 @@ begin
     -- nobody knows beforehand whether a filter is correlated against the query
     bits := case when filter = '{}' or least_candidates[1] > least_candidates[2] then least_candidates[1] when least_candidates[1] is not null then least_candidates[2] end;
     place := case when filter = '{}' or least_candidates[5] > least_candidates[6] then least_candidates[5] when least_candidates[5] is not null then least_candidates[6] end;
+    -- the k nearest that pass are among so many of all: what finds these finds them
+    index := least(least_candidates[3], ceil((least_candidates[7] + 8) * share) - 8);
     beside := hartonomous._take(place, share);
     far_candidates := least_candidates[2];
     paths := array['exact', 'among', 'bits', 'index', 'place'];
-    candidates := array[null, null, bits, least_candidates[3], place];
+    candidates := array[null, null, bits, index, place];
     if filter = '{}' then
         far := array[null, null, least_far[1], least_far[3], least_far[5]];
         index_far := least_far[4];
@@ -69,15 +75,15 @@ begin
         rows * (case when filter <> '{}' and hartonomous._filter_indexed(filter) then share * coalesce(m.fetch_us, 3) else coalesce(m.list_us, 0.5) end
                 + share * coalesce(m.fetch_us, 3)) / 1000,
         (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
-        (least_ms[3] + (k + 16) * 1.5 * m.filter_us / 1000) / share,
+        least(least_ms[3] / share, least_ms[7]) + (k + 16) * 1.5 * m.filter_us / 1000 / share,
         (beside * (m.place_us + m.filter_us) + place * m.fetch_us) / 1000];
     rejected := array[
         null,
         case when filter = '{}' then 'no filter' end,
         coalesce(unfit, case when bits is null then 'never met that recall when analyzed' end),
         coalesce(unfit, case when m.indexed is not true then 'no index'
-                             when least_candidates[3] is null then 'never met that recall when analyzed'
-                             when (least_candidates[3] + 8) / share > 1000 then 'would need more than 1000 candidates' end),
+                             when index is null then 'never met that recall when analyzed'
+                             when (index + 8) / share > 1000 then 'would need more than 1000 candidates' end),
         coalesce(unfit, case when m.basis is null then 'three dimensions hold too little'
                              when m.basis_current is not true then 'analyzed with places by another basis'
                              when place is null then 'never met that recall when analyzed'

@@ -167,7 +167,7 @@ begin
     where m.tenant_id = _recall_watch.tenant_id and m.model_id = _recall_watch.model_id;
     below := hartonomous._recall_below(tenant_id, model_id);
     -- an analysis of the tenant's own has this lock before it touches a basis
-    if newer > 0 and pg_try_advisory_xact_lock(hartonomous._lock_key(format('analyze %s %s', tenant_id, model_id))) then
+    if newer > 0 and pg_try_advisory_xact_lock(hartonomous._analysis_lock(tenant_id, model_id)) then
         drift := hartonomous._basis_drift(tenant_id, model_id);
     end if;
     if rested and newer >= 0.25 then

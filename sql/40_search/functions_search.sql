@@ -43,8 +43,8 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
 #variable_conflict use_column
 begin
-    return (select array_agg(distinct s.seen)
-            from hartonomous.model as m cross join lateral unnest(array[m.tenant_id, _embedding_mixed.tenant_id]) as s (seen)
+    return (select array_agg(s.seen)
+            from hartonomous.model as m cross join lateral unnest(case m.tenant_id when _embedding_mixed.tenant_id then array[m.tenant_id] else array[m.tenant_id, _embedding_mixed.tenant_id] end) as s (seen)
             where m.model_id = _embedding_mixed.model_id
               and (exists (select from hartonomous.atom_embedding as e
                            where e.model_id = m.model_id and e.tenant_id = s.seen and e.model_state < hartonomous._state_id(m.state_hash))
@@ -194,10 +194,7 @@ declare
 begin
     perform hartonomous._search_vector_check(tenant, target, query, k, filter, as_of, recall);
     if after_score is not null or after_id is not null then
-        perform hartonomous._after_check(after_score, after_id);
-        if masked then
-            perform hartonomous._mask_refuse(tenant, 'search', 'scores');
-        end if;
+        perform hartonomous._page_check(tenant, masked, after_score, after_id);
     end if;
     if as_of is not null then
         return query select r.* from hartonomous._search_vector_at(

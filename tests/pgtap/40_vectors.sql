@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(185);
+select plan(199);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -153,10 +153,10 @@ select is(pg_temp.sequential(), :scans::numeric, 'by indexes that the tenant lea
 -- an HNSW index: of one tenant's rows
 set local role adam;
 select lives_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')', :ann));
-select results_eq('select tenant_id, model, bytes > 0 from hartonomous.embedding_index_list()', format('values (%s, ''outside@1'', true)', :ann));
-select throws_ok(format('select hartonomous.embedding_index_add(%s, ''outside'', %s)', :ann, options), '22023') from unnest(array['1', '101', 'null', '16, 31', '16, 1001', '16, null']) as options;
+select results_eq('select tenant_id, model, type, bytes > 0 from hartonomous.embedding_index_list()', format('values (%s, ''outside@1'', ''vector'', true)', :ann));
+select throws_ok(format('select hartonomous.embedding_index_add(%s, ''outside'', %s)', :ann, options), '22023') from unnest(array['1', '101', 'null', '16, 31', '16, 1001', '16, null', '16, 128, ''float''', '16, 128, ''''']) as options;
 select throws_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')', :bob), 'ZH020');
-select throws_ok(format('select hartonomous._embedding_index_build(%s, %s, 48, 16, 64)', :ann, :outside), '42501', null, 'past the check');
+select throws_ok(format('select hartonomous._embedding_index_build(%s, %s, 48, ''vector'', 16, 64)', :ann, :outside), '42501', null, 'past the check');
 set local role ann;
 select throws_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')', :ann), '42501', null, 'tenants make none');
 select is(hartonomous.search_explain((select v from asked limit 1), model => 'outside') #>> '{parts,0,path}', 'bits', 'not measured yet');
@@ -169,7 +169,31 @@ select cmp_ok(pg_temp.recall(filter, 0.9), '>=', 0.9::double precision, 'recall 
 where filter in ('{}', '{"metadata": {"half": 1}}', '{"metadata": {"tenth": 3}}', '{"source_uri_prefix": "u/7/"}');
 reset role;
 select cmp_ok((select pg_stat_get_xact_numscans(c.oid) from pg_class as c where c.relname = hartonomous._embedding_index_name(:ann, :outside)), '>', 0::bigint, 'by that index');
+select is((hartonomous._nearest_index(:ann, :outside, v, 10, '{"metadata": {"tenth": 3}}', 20, 0.5)).ids, (hartonomous._nearest_exact(:ann, :outside, v, 10, '{"metadata": {"tenth": 3}}', 0.1)).ids,
+          'fewer pass than was told: it takes more') from asked where i = 3;
+select is((hartonomous._nearest_index(:ann, :outside, v, 10, '{"metadata": {"tenth": 77}}', 20, 0.5)).ids, null, 'none passes') from asked where i = 3;
+
+-- of half precision, and of sign bits
+create function pg_temp.kept(type text) returns setof text language plpgsql as $$
+declare
+    owner constant int := (select tenant_id from hartonomous.tenant_role where role_name = 'ann');
+begin
+    perform hartonomous._embedding_index_build(owner, (select model_id from hartonomous.model where name = 'outside'), 48, type, 16, 128);
+    set local role ann;
+    perform hartonomous.embedding_model_analyze('outside');
+    reset role;
+    return next ok(exists (select from hartonomous.embedding_curve where path = 'index' and filter_class = 'none'), type || ': measured');
+    update hartonomous.embedding_statistics set scan_us = 100, bits_us = 100, fetch_us = 1, filter_us = 0.01, list_us = 100;
+    set local role ann;
+    return next is(hartonomous.search_explain((select v from asked limit 1), model => 'outside', recall => 0.9) #>> '{parts,0,path}', 'index', type || ': taken');
+    return next cmp_ok(pg_temp.recall('{}', 0.9), '>=', 0.9::double precision, type || ': recall of 0.9 is kept');
+    reset role;
+end
+$$;
+select pg_temp.kept('halfvec');
+select pg_temp.kept('bits');
 set local role adam;
+select results_eq('select type, bytes from hartonomous.embedding_index_list()', $$select 'bits', pg_relation_size((select oid from pg_class where relname ~ '^atom_embedding_hnsw'))$$);
 select lives_ok(format('select hartonomous.embedding_index_drop(%s, ''outside'')', :ann));
 select throws_ok(format('select hartonomous.embedding_index_drop(%s, ''outside'')', :ann), '22023');
 set local role ann;
@@ -262,6 +286,8 @@ select is(hartonomous.embedding_put_many(array(select hartonomous.ingest_text('w
 select is((select snippet from hartonomous.search_vector(w.v, 1, 'wide' || w.d)), 'wide 7') from wide as w where w.n = 7;
 set local role adam;
 select lives_ok(format('select hartonomous.embedding_index_add(%s, %L)', :bob, 'wide' || d)) from unnest(array[2001, 4100, 16000]) as d;
+select results_eq('select model, type from hartonomous.embedding_index_list() order by 1', $$values ('wide16000@1', 'bits'), ('wide2001@1', 'halfvec'), ('wide4100@1', 'bits')$$);
+select throws_ok(format('select hartonomous.embedding_index_add(%s, %L, type => %L)', :bob, 'wide' || d, t), '22023') from (values (2001, 'vector'), (4100, 'halfvec')) as w (d, t);
 reset role;
 select ok(((hartonomous._index_candidates(:bob, m.model_id, w.v, 5, 5)).ids)[1] = (select artifact_id from hartonomous.artifact where canonical_text = 'wide 7' and tenant_id = :bob), format('nearest by the index, %s dimensions', w.d))
 from wide as w join hartonomous.model as m on m.name = 'wide' || w.d and m.tenant_id = :bob where w.n = 7;

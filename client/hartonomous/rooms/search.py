@@ -56,10 +56,15 @@ class Search(Caller):
         return self._value("embedding_basis_refresh", {}, model=model, batch=batch)
 
     def embedding_index_add(
-        self, tenant_id: int, model: str, m: int | None = None, ef_construction: int | None = None
+        self,
+        tenant_id: int,
+        model: str,
+        m: int | None = None,
+        ef_construction: int | None = None,
+        type: str | None = None,
     ) -> None:
         given = {"tenant_id": tenant_id, "model": model}
-        self._run("embedding_index_add", given, m=m, ef_construction=ef_construction)
+        self._run("embedding_index_add", given, m=m, ef_construction=ef_construction, type=type)
 
     def embedding_index_drop(self, tenant_id: int, model: str) -> None:
         self._run("embedding_index_drop", {"tenant_id": tenant_id, "model": model})
