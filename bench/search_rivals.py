@@ -58,7 +58,7 @@ def systems(owner: Any, tenant: int, model: int, name: str, chosen: dict[str, An
     where = "%(tenant)s, %(model)s, %(q)s::vector, 10"
     return {
         "our exact": path(f"_nearest_exact({where}, %(filter)s, %(share)s)"),
-        "our among": path(f"_nearest_listed({where}, %(filter)s, 100000000)"),
+        "our among": path(f"_nearest_listed({where}, %(filter)s, 100000000, null)"),
         "our bits": path(f"_nearest_bits({where}, %(filter)s, 200, %(share)s)"),
     } | {
         f"our index, {most}": path(f"_nearest_index({where}, %(filter)s, {most}, %(share)s)") for most in CANDIDATES

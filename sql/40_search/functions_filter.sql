@@ -113,14 +113,15 @@ language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
     ids bigint[];
+    occurrences bigint;
 begin
-    execute format('select array_agg(m.artifact_id) from (select distinct n.artifact_id from (%s) as n limit $2) as m', hartonomous._occurrence_query(filter))
-    into ids using tenant_id, most::bigint + 1;
-    return case when coalesce(cardinality(ids), 0) <= most then coalesce(ids, '{}') end;
+    execute format('select array_agg(distinct m.artifact_id), count(*) from (%s limit $2) as m', hartonomous._occurrence_query(filter))
+    into ids, occurrences using tenant_id, most::bigint + 1;
+    return case when occurrences <= most then coalesce(ids, '{}') end;
 end
 $$;
 comment on function hartonomous._filter_occurrences(int, jsonb, int) is
-'Artifacts of a tenant, deleted ones too, with an occurrence that satisfies a filter; NULL when there are more than most.';
+'Artifacts of a tenant, deleted ones too, with an occurrence that satisfies a filter; NULL when there are more such occurrences than most.';
 
 create or replace function hartonomous._filter_ids(tenant_id int, filter jsonb, most int) returns bigint[]
 language plpgsql stable parallel restricted
@@ -191,7 +192,8 @@ $$;
 comment on function hartonomous._filter_live(int, bigint[], jsonb, int) is
 'The first, at most so many, of given artifacts of a tenant that are live and satisfy a filter, in the order given.';
 
-create or replace function hartonomous._filter_share(tenant_id int, model_id bigint, filter jsonb, out share double precision, out rows bigint)
+create or replace function hartonomous._filter_share(
+    tenant_id int, model_id bigint, filter jsonb, out share double precision, out rows bigint, out listed bigint[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off
 set jit = off as $$
@@ -212,19 +214,24 @@ begin
               where e.tenant_id = _filter_share.tenant_id and e.model_id = _filter_share.model_id
                 and e.artifact_id >= case when rows > 1000 then hashtextextended(_filter_share.filter::text, 0) & ((1::bigint << 39) - 1) else 0 end
               order by e.artifact_id limit case when rows > 20000 then 400 else 100 end) as e;
-        taken := 30;  -- enough to tell what is rare, and soon listed
+        taken := 30;
         passed := cardinality(hartonomous._filter_live(tenant_id, sample[:taken], filter, taken));
-        if passed > 0 or not hartonomous._filter_indexed(filter) then
-            taken := 100;
-            passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:100], filter, taken));
-            if passed between 4 and 30 then  -- where the paths to many rows differ most, and a third more or less would decide
-                taken := 400;
-                passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[101:], filter, taken));
+        if passed <= 2 and hartonomous._filter_indexed(filter) then  -- what is rare is listed sooner than counted, and will be
+            listed := hartonomous._filter_occurrences(tenant_id, filter, greatest(200, rows / 50)::int);
+            if listed is not null then
+                share := greatest(cardinality(listed), 0.5) / greatest(rows, cardinality(listed));
+                return;
             end if;
+        end if;
+        taken := 100;
+        passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[31:100], filter, taken));
+        if passed between 4 and 30 then  -- where the paths to many rows differ most, and a third more or less would decide
+            taken := 400;
+            passed := passed + cardinality(hartonomous._filter_live(tenant_id, sample[101:], filter, taken));
         end if;
         share := (passed + 0.5) / (least(taken, coalesce(cardinality(sample), 0)) + 1);
     end if;
 end
 $$;
 comment on function hartonomous._filter_share(int, bigint, jsonb) is
-'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 30 to 400.';
+'About how many embeddings a tenant has by a model, and the share of them that satisfies a filter, from a sample of 100 or 400; of a rare filter that indexes serve what satisfies it, listed, and the share by that.';

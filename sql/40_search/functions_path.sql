@@ -59,14 +59,15 @@ comment on function hartonomous._nearest_live(int, bigint[], jsonb, int) is
 '_filter_live of artifacts that have embeddings of the tenant, which are its own.';
 
 create or replace function hartonomous._nearest_listed(
-    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, most int,
+    tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, most int, given bigint[],
     out ids bigint[], out distances double precision[], out listed boolean)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
     -- whether an artifact was deleted is asked of the nearest alone
     late  constant boolean := filter <> '{}' and filter - array['source_uri_prefix', 'metadata'] = '{}';
-    among constant bigint[] := case when late then hartonomous._filter_occurrences(tenant_id, filter, most)
+    among constant bigint[] := case when given is not null then given
+                                    when late then hartonomous._filter_occurrences(tenant_id, filter, most)
                                     else hartonomous._filter_ids(tenant_id, filter, most) end;
     take  int := case when late then k + 16 else k end;
     live  bigint[];
@@ -84,8 +85,8 @@ begin
     end loop;
 end
 $$;
-comment on function hartonomous._nearest_listed(int, bigint, @extschema:vector@.vector, int, jsonb, int) is
-'The k nearest live artifacts of a tenant that satisfy a filter: what satisfies it is listed first, and those are compared. listed is false, and nothing was compared, when there are more than most.';
+comment on function hartonomous._nearest_listed(int, bigint, @extschema:vector@.vector, int, jsonb, int, bigint[]) is
+'The k nearest live artifacts of a tenant that satisfy a filter: what satisfies it is listed first, where it is not given (see _filter_share), and those are compared. listed is false, and nothing was compared, when there are more than most.';
 
 create or replace function hartonomous._nearest_exact(
     tenant_id int, model_id bigint, query @extschema:vector@.vector, k int, filter jsonb, share double precision,
@@ -110,7 +111,7 @@ begin
     live := hartonomous._nearest_live(tenant_id, ids, filter, k);
     if cardinality(live) < k and cardinality(ids) = take then
         select n.ids, n.distances into ids, distances
-        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, 2147483646) as n;
+        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, 2147483646, null) as n;
     elsif ids is not null then
         select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
     end if;

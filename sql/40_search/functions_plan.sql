@@ -96,7 +96,7 @@ comment on function hartonomous._search_options(int, bigint, int, jsonb, real, d
 create or replace function hartonomous._search_plan(
     tenant_id int, model_id bigint, k int, filter jsonb, recall real,
     out path text, out candidates int, out far double precision, out far_candidates int, out index_candidates int, out index_far double precision,
-    out share double precision, out rows bigint)
+    out share double precision, out rows bigint, out listed bigint[])
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -106,8 +106,9 @@ begin
     o := hartonomous._filter_share(tenant_id, model_id, filter);
     share := o.share;
     rows := o.rows;
-    if rows = 0 then
-        path := 'exact';
+    listed := o.listed;
+    if rows = 0 or listed is not null then  -- to compare what is listed takes less than any other path
+        path := case when rows = 0 then 'exact' else 'among' end;
         return;
     end if;
     o := hartonomous._search_options(tenant_id, model_id, k, filter, recall, share, rows);
@@ -174,7 +175,7 @@ begin
     exact := true;
     if filter <> '{}' and plan.path <> 'exact' then
         select n.ids, n.distances, n.listed into ids, distances, listed
-        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, most) as n;
+        from hartonomous._nearest_listed(tenant_id, model_id, query, k, filter, most, plan.listed) as n;
     end if;
     path := case when listed then 'among' else 'exact' end;
     if not listed then

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(199);
+select plan(202);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -100,6 +100,13 @@ select ok((select bool_and(next is null or next >= recall) from (select recall, 
 reset role;
 -- the cheapest depends on the machine: make bits it
 update hartonomous.embedding_statistics set scan_us = 100, bits_us = 0.1, fetch_us = 1, filter_us = 0.01, list_us = 100;
+set local role ann;
+select is(e #> '{parts,0}' ->> 'path', 'among') from hartonomous.search_explain((select v from asked limit 1), model => 'outside', filter => '{"source_uri_prefix": "u/7/7"}') as e;
+reset role;
+select results_eq(format('select s.share, i.id from hartonomous._filter_share(%s, %s, ''{"source_uri_prefix": "u/7/7"}'') as s, unnest(s.listed) as i (id) order by 2', :ann, :outside),
+                  format('select 3 / s.rows::double precision, o.artifact_id from hartonomous.artifact_source as o, hartonomous._filter_share(%s, %s, ''{}'') as s where o.tenant_id = %s and o.source_uri ^@ ''u/7/7'' order by 2', :ann, :outside, :ann),
+                  'what is rare, and an index has, is listed');
+select is((hartonomous._filter_share(:ann, :outside, '{"metadata": {"half": 1}}')).listed, null);
 set local role ann;
 select is(hartonomous.search_explain((select v from asked limit 1), model => 'outside', filter => filter) #>> '{parts,0,path}', 'bits', 'by sign bits: ' || filter::text)
 from filters where filter in ('{}', '{"metadata": {"half": 1}}', '{"modality": "text"}');
