@@ -113,7 +113,7 @@ set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 begin atomic
     with drawn as materialized (
         select d.artifact_id, d.embedding, (row_number() over (order by d.chance))::int as number, count(*) over ()::int as n
-        from (select e.artifact_id, e.embedding, hashint8extended(e.artifact_id, _analysis_queries.count) as chance from hartonomous.atom_embedding as e
+        from (select e.artifact_id, e.embedding, hashint8extended(e.artifact_id, extract(epoch from now())::bigint) as chance from hartonomous.atom_embedding as e
               where e.tenant_id = _analysis_queries.tenant_id and e.model_id = _analysis_queries.model_id order by 3 limit _analysis_queries.count) as d
     ), asked as materialized (
         select s.query, (row_number() over (order by s.sampled_at desc))::int as number, count(*) over () as n
@@ -141,15 +141,17 @@ create or replace function hartonomous._nearest_within(
     tenant_id int, model_id bigint, queries @extschema:vector@.vector[], selves bigint[], bounds double precision[])
 returns table (number bigint, ids bigint[], distances double precision[])
 language sql stable parallel restricted
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_indexscan = off set jit = off
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_indexscan = off set jit = off set work_mem = '64MB'
 begin atomic
     -- one reading of the rows for all queries: a tenth of the time of as many exact searches
     select n.number, (array_agg(n.artifact_id order by n.distance, n.artifact_id))[:100], (array_agg(n.distance order by n.distance, n.artifact_id))[:100]
-    from hartonomous.atom_embedding as e cross join lateral (
+    from (select s.artifact_id, @extschema:vector@.subvector(s.embedding, 1, @extschema:vector@.vector_dims(s.embedding)) as embedding  -- read once where it is stored apart
+          from hartonomous.atom_embedding as s
+          where s.tenant_id = _nearest_within.tenant_id and s.model_id = _nearest_within.model_id offset 0) as e
+    cross join lateral (
         select q.number, e.artifact_id, e.embedding operator(@extschema:vector@.<=>) q.query as distance
         from unnest(_nearest_within.queries, _nearest_within.selves, _nearest_within.bounds) with ordinality as q (query, self, bound, number)
         where e.embedding operator(@extschema:vector@.<=>) q.query <= q.bound and e.artifact_id <> q.self offset 0) as n
-    where e.tenant_id = _nearest_within.tenant_id and e.model_id = _nearest_within.model_id
     group by n.number;
 end;
 comment on function hartonomous._nearest_within(int, bigint, @extschema:vector@.vector[], bigint[], double precision[]) is
@@ -212,6 +214,7 @@ declare
     sample  constant int := least(100, total, greatest(40, 5000000 / greatest(total, 1)));
     -- an index finds next to nothing of some queries, and how many these are decides: one in a hundred has to show
     of_index constant int := least(400, total);
+    index_now constant oid := hartonomous._embedding_index(tenant, target);
     costs   record;
     place_us real;
     part    record;
@@ -236,19 +239,19 @@ begin
     if basis.version is not null then
         place_us := hartonomous._place_cost(tenant, target, basis.version, first);
     end if;
-    insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us, basis, place_us)
-    values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us, basis.version, place_us);
+    insert into hartonomous.embedding_statistics (tenant_id, model_id, model_state, rows, queries, scan_us, bits_us, fetch_us, filter_us, list_us, basis, place_us, index)
+    values (tenant, target, hartonomous._model_state(target), total, sample, costs.scan_us, costs.bits_us, costs.fetch_us, costs.filter_us, costs.list_us, basis.version, place_us, index_now);
     for q in select a.* from hartonomous._analysis_queries(tenant, target, sample) as a where a.kind <> 'between' loop
         select array_agg(row('bits', r.filter_class, q.kind, q.number, r.ordinal, r.rank, r.distance)::hartonomous.embedding_hit)
                || coalesce(array_agg(row('place', r.filter_class, q.kind, q.number, r.ordinal, r.place_rank, r.distance)::hartonomous.embedding_hit) filter (where r.place_rank is not null), '{}') as hits
         into part from hartonomous._sample_ranks(tenant, target, q.query, q.self, q.pivot, basis.axes) as r;
         hits := hits || part.hits;
     end loop;
-    if hartonomous._embedding_index_usable(tenant, target) then
+    if index_now is not null then
         for q in
-            select case when a.kind = 'between' then 'far' else 'none' end as class, array_agg(case when a.kind in ('stored', 'beside') then 'drawn' else a.kind end) as kinds,
+            select case when a.kind = 'between' then 'far' else 'none' end as class, array_agg(case when a.kind = 'asked' and a.asked >= 100 then 'asked' else 'drawn' end) as kinds,
                    array_agg(a.query) as queries, array_agg(a.self) as selves
-            from hartonomous._analysis_queries(tenant, target, of_index) as a group by 1
+            from (select a.*, count(*) filter (where a.kind = 'asked') over () as asked from hartonomous._analysis_queries(tenant, target, of_index) as a) as a group by 1
         loop
             part := hartonomous._index_hits(tenant, target, q.class, q.kinds, q.queries, q.selves);
             hits := hits || part.hits;

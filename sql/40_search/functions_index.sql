@@ -10,7 +10,7 @@ declare
     held regtype;
 begin
     select a.atttypid into held from pg_attribute as a
-    where a.attrelid = to_regclass('hartonomous.' || hartonomous._embedding_index_name(tenant_id, model_id)) and a.attnum = 1;
+    where a.attrelid = hartonomous._embedding_index(tenant_id, model_id) and a.attnum = 1;
     return case held when '@extschema:vector@.vector'::regtype then 'vector' when '@extschema:vector@.halfvec'::regtype then 'halfvec' when 'bit'::regtype then 'bits' end;
 end
 $$;
@@ -26,10 +26,10 @@ begin
         operators := '@extschema:vector@.vector_cosine_ops';
         ordering := key || format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.vector(%s)', dimensions);
     elsif type = 'halfvec' then
-        key := format('(embedding::@extschema:vector@.halfvec(%s))', dimensions);
+        key := format('(@extschema:vector@.l2_normalize(embedding)::@extschema:vector@.halfvec(%s))', dimensions);  -- whatever its length, it fits
         operators := '@extschema:vector@.halfvec_cosine_ops';
-        ordering := key || format(' operator(@extschema:vector@.<=>) $1::@extschema:vector@.halfvec(%s)', dimensions);
-    else
+        ordering := key || format(' operator(@extschema:vector@.<=>) @extschema:vector@.l2_normalize($1)::@extschema:vector@.halfvec(%s)', dimensions);
+    elsif type = 'bits' then
         key := format('(bits::bit(%s))', dimensions);
         operators := '@extschema:vector@.bit_hamming_ops';
         ordering := key || format(' operator(@extschema:vector@.<~>) @extschema:vector@.binary_quantize($1)::bit(%s)', dimensions);
@@ -37,7 +37,7 @@ begin
 end
 $$;
 comment on function hartonomous._embedding_index_form(int, text) is
-'The expression that an HNSW index has of embeddings (vector, halfvec, bits), its operator class, and the order by a query vector $1 that it gives.';
+'The expression that an HNSW index has of embeddings (vector, halfvec, bits), its operator class, and the order by a query vector $1 that it gives; NULL for no type.';
 
 create or replace function hartonomous._embedding_index_build(tenant_id int, model_id bigint, dimensions int, type text, m int, ef_construction int) returns void
 language plpgsql volatile parallel unsafe security definer
@@ -56,12 +56,10 @@ $$;
 comment on function hartonomous._embedding_index_build(int, bigint, int, text, int, int) is
 'Makes the HNSW index of a tenant''s embeddings by a model anew, or removes it (dimensions NULL). Its owner is that of the table: no other function may change one.';
 
-create or replace function hartonomous._embedding_index_usable(tenant_id int, model_id bigint) returns boolean
+create or replace function hartonomous._embedding_index(tenant_id int, model_id bigint) returns oid
 language sql stable parallel safe
-return exists (select from pg_index as i join pg_class as c on c.oid = i.indexrelid
-               where c.relnamespace = 'hartonomous'::regnamespace and i.indisvalid
-                 and c.relname = hartonomous._embedding_index_name(_embedding_index_usable.tenant_id, _embedding_index_usable.model_id));
-comment on function hartonomous._embedding_index_usable(int, bigint) is 'Whether a tenant''s embeddings by a model have an HNSW index.';
+return to_regclass('hartonomous.' || hartonomous._embedding_index_name(_embedding_index.tenant_id, _embedding_index.model_id))::oid;
+comment on function hartonomous._embedding_index(int, bigint) is 'The HNSW index of a tenant''s embeddings by a model, NULL without one: as it is now, whatever the snapshot.';
 
 create or replace function hartonomous.embedding_index_add(
     tenant_id int, model text, m int default 16, ef_construction int default 128, type text default null) returns void
@@ -98,7 +96,7 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     target constant bigint := hartonomous._model_id(embedding_index_drop.tenant_id, model, 'embedding');
 begin
-    if not hartonomous._embedding_index_usable(embedding_index_drop.tenant_id, target) then
+    if hartonomous._embedding_index(embedding_index_drop.tenant_id, target) is null then
         raise exception 'embeddings of tenant % by model % have no index', embedding_index_drop.tenant_id, quote_literal(model) using errcode = '22023',
             hint = 'hartonomous.embedding_index_list shows those that are';
     end if;

@@ -50,7 +50,8 @@ begin
     gone := array(select a.artifact_id from hartonomous.artifact as a
                   where a.tenant_id = _nearest_live.tenant_id and a.artifact_id = any (ids) and a.deleted_at is not null);
     if gone <> '{}' then
-        ids := array(select w.id from unnest(ids) with ordinality as w (id, position) where w.id <> all (gone) order by w.position);
+        ids := array(select w.id from unnest(ids) with ordinality as w (id, position)
+                     where not exists (select from unnest(gone) as g (id) where g.id = w.id) order by w.position);
     end if;
     return coalesce(ids[:most], '{}');
 end
@@ -176,6 +177,9 @@ declare
     dimensions constant int := @extschema:vector@.vector_dims(query);
     type constant text := hartonomous._embedding_index_type(tenant_id, model_id);
 begin
+    if type is null then  -- it was removed, or made anew by somebody whom this snapshot does not see
+        return;
+    end if;
     perform set_config('hnsw.ef_search', candidates::text, true);
     -- an index of one tenant's rows by one model is found by a query that names them
     execute format(

@@ -32,7 +32,7 @@ declare
 begin
     select s.rows, s.scan_us, s.bits_us, s.fetch_us, s.filter_us, s.list_us, s.exact_classes, s.basis, s.place_us, b.current as basis_current,
            hartonomous._state_id(o.state_hash) <> s.model_state as other_weights,
-           to_regclass('hartonomous.' || hartonomous._embedding_index_name(s.tenant_id, s.model_id)) is not null as indexed
+           hartonomous._embedding_index(s.tenant_id, s.model_id) as index_now, s.index
     into m
     from hartonomous.embedding_statistics as s
     join hartonomous.model as o on o.model_id = s.model_id
@@ -56,8 +56,11 @@ begin
     -- nobody knows beforehand whether a filter is correlated against the query
     bits := case when filter = '{}' or least_candidates[1] > least_candidates[2] then least_candidates[1] when least_candidates[1] is not null then least_candidates[2] end;
     place := case when filter = '{}' or least_candidates[5] > least_candidates[6] then least_candidates[5] when least_candidates[5] is not null then least_candidates[6] end;
-    -- the k nearest that pass are among so many of all: what finds these finds them
-    index := least(least_candidates[3], ceil((least_candidates[7] + 8) * share) - 8);
+    index := least_candidates[3];
+    if filter <> '{}' and (index is not null or least_candidates[7] is not null) then
+        -- the k nearest that pass are among so many of all: what finds these finds them, where they are in the first half
+        index := greatest(least(index, ceil((least_candidates[7] + 8) * share) - 8), ceil(2 * reach * share) - 8);
+    end if;
     beside := hartonomous._take(place, share);
     far_candidates := least_candidates[2];
     paths := array['exact', 'among', 'bits', 'index', 'place'];
@@ -75,13 +78,14 @@ begin
         rows * (case when filter <> '{}' and hartonomous._filter_indexed(filter) then share * coalesce(m.fetch_us, 3) else coalesce(m.list_us, 0.5) end
                 + share * coalesce(m.fetch_us, 3)) / 1000,
         (rows * m.bits_us + 1.3 * (bits + 8) / share * m.filter_us + bits * m.fetch_us) / 1000,
-        least(least_ms[3] / share, least_ms[7]) + (k + 16) * 1.5 * m.filter_us / 1000 / share,
+        coalesce(least_ms[3] / (least_candidates[3] + 8), least_ms[7] / (least_candidates[7] + 8)) * (index + 8) / share + (k + 16) * 1.5 * m.filter_us / 1000 / share,
         (beside * (m.place_us + m.filter_us) + place * m.fetch_us) / 1000];
     rejected := array[
         null,
         case when filter = '{}' then 'no filter' end,
         coalesce(unfit, case when bits is null then 'never met that recall when analyzed' end),
-        coalesce(unfit, case when m.indexed is not true then 'no index'
+        coalesce(unfit, case when m.index_now is null then 'no index'
+                             when m.index_now is distinct from m.index then 'another index than when analyzed'
                              when index is null then 'never met that recall when analyzed'
                              when (index + 8) / share > 1000 then 'would need more than 1000 candidates' end),
         coalesce(unfit, case when m.basis is null then 'three dimensions hold too little'

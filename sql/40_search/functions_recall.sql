@@ -143,13 +143,15 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     few     constant text := 'fewer were found than was asked';
     early   constant text := few || ', and it is too early to measure anew';
-    indexed constant boolean := hartonomous._embedding_index_usable(tenant_id, model_id);
+    -- sign bits may never find as much
+    indexed constant boolean := hartonomous._embedding_index_type(tenant_id, model_id) in ('vector', 'halfvec');
     at      constant timestamptz := clock_timestamp();
     budget  double precision;
     newer   double precision;
     below   text[];
     rested  boolean;
     waiting boolean;
+    unmeasured boolean;
     drift   text;
 begin
     insert into hartonomous.recall_state as r (tenant_id, model_id, watched_at) values (_recall_watch.tenant_id, _recall_watch.model_id, at)
@@ -162,8 +164,9 @@ begin
     -- what an analysis takes is a tenth of the time at most; one that had to wait is made up for
     select hartonomous._embedding_newer(tenant_id, model_id, m.analyzed_at), clock_timestamp() - m.analyzed_at >= m.took_ms / 100 * interval '1 second',
            exists (select from hartonomous.recall_action as a where a.tenant_id = m.tenant_id and a.model_id = m.model_id
-                   and a.reason = early and a.acted_at >= m.analyzed_at)
-    into newer, rested, waiting from hartonomous.embedding_statistics as m
+                   and a.reason = early and a.acted_at >= m.analyzed_at),
+           hartonomous._embedding_index(tenant_id, model_id) <> coalesce(m.index, 0)
+    into newer, rested, waiting, unmeasured from hartonomous.embedding_statistics as m
     where m.tenant_id = _recall_watch.tenant_id and m.model_id = _recall_watch.model_id;
     below := hartonomous._recall_below(tenant_id, model_id);
     -- an analysis of the tenant's own has this lock before it touches a basis
@@ -172,6 +175,9 @@ begin
     end if;
     if rested and newer >= 0.25 then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', format('%s %% of the embeddings are newer than the analysis', round(100 * newer)),
+                                        array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
+    elsif rested and unmeasured then
+        perform hartonomous._recall_act(tenant_id, model_id, 'analyze', 'the HNSW index is not the one that was measured',
                                         array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));
     elsif rested and (below <> '{}' or waiting) then
         perform hartonomous._recall_act(tenant_id, model_id, 'analyze', few, array(select jsonb_object_keys(hartonomous._recall_by_class(tenant_id, model_id))));

@@ -39,11 +39,12 @@ create table hartonomous.embedding_statistics (
     list_us     real not null,
     basis       int,
     place_us    real,
+    index       oid,
     analyzed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, model_id)
 );
 comment on table hartonomous.embedding_statistics is
-'What embedding_model_analyze measured of a tenant''s embeddings by a model: by which weights (model_state), how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list), when a place is looked up (place). basis: the version of the basis by which the path place was measured; NULL: three dimensions hold too little.';
+'What embedding_model_analyze measured of a tenant''s embeddings by a model: by which weights (model_state), how many there are, and microseconds that a row takes when all vectors are compared (scan), all sign bits (bits), when one vector is looked up (fetch), when a filter is applied to one (filter), and when all that satisfy it are listed without an index (list), when a place is looked up (place). basis: the version of the basis by which the path place was measured; NULL: three dimensions hold too little. index: the HNSW index that was measured.';
 
 create table hartonomous.embedding_curve (
     tenant_id    int not null,

@@ -1,7 +1,7 @@
 -- Room 40: the sample of searches, and how recall_watch keeps what they promise.
 begin;
 \ir setup.psql
-select plan(50);
+select plan(52);
 
 create function pg_temp.point(seed text, dimensions int) returns public.vector language sql immutable as $$
     select (select array_agg(((hashtext('group ' || abs(hashtext(seed)) % 8 || '/' || i) % 1000) + 0.6 * (hashtext(seed || '/' || i) % 1000)) / 1000.0 order by i)
@@ -119,9 +119,21 @@ update hartonomous.atom_embedding set created_at = 'infinity' where artifact_id 
 set local role adam;
 select ok(bool_and(action = 'analyze' and reason ~ '^\d\d % of the embeddings are newer') and count(*) > 0) from hartonomous.recall_watch();
 
--- an index that finds too little
-select lives_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')', :ann));
+-- an index that nobody measured
 reset role;
+update hartonomous.atom_embedding set created_at = '-infinity';
+update hartonomous.embedding_statistics set took_ms = 0;
+set local role adam;
+select lives_ok(format('select hartonomous.embedding_index_add(%s, ''outside'')', :ann));
+select is((select array_agg(distinct reason) from hartonomous.recall_watch()), array['the HNSW index is not the one that was measured']);
+reset role;
+update hartonomous.embedding_statistics set took_ms = 0;
+set local role adam;
+select is_empty($$select * from hartonomous.recall_watch() where action = 'analyze'$$, 'it is now');
+
+-- an index that finds too little
+reset role;
+update hartonomous.atom_embedding set created_at = 'infinity' where artifact_id % 5 < 3;
 create or replace function hartonomous._index_candidates(
     tenant_id int, model_id bigint, query public.vector, candidates int, most int, out ids bigint[], out distances double precision[])
 language sql stable parallel restricted begin atomic select '{}'::bigint[], '{}'::double precision[]; end;

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(202);
+select plan(209);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -181,19 +181,26 @@ select is((hartonomous._nearest_index(:ann, :outside, v, 10, '{"metadata": {"ten
 select is((hartonomous._nearest_index(:ann, :outside, v, 10, '{"metadata": {"tenth": 77}}', 20, 0.5)).ids, null, 'none passes') from asked where i = 3;
 
 -- of half precision, and of sign bits
+create function pg_temp.scans(model text) returns bigint language sql as $$
+    select pg_stat_get_xact_numscans(c.oid) from pg_class as c join hartonomous.model as m on m.name = $1 where c.relname ~ ('^atom_embedding_hnsw_.*_' || m.model_id || '$')$$;
 create function pg_temp.kept(type text) returns setof text language plpgsql as $$
 declare
     owner constant int := (select tenant_id from hartonomous.tenant_role where role_name = 'ann');
+    scans bigint;
 begin
     perform hartonomous._embedding_index_build(owner, (select model_id from hartonomous.model where name = 'outside'), 48, type, 16, 128);
     set local role ann;
+    return next is((select jsonb_path_query_first(hartonomous.search_explain(a.v, model => 'outside', recall => 0.9), '$.parts[0].options[*] ? (@.path == "index").rejected') from asked as a limit 1),
+                   '"another index than when analyzed"', type || ': not taken before it is measured');
     perform hartonomous.embedding_model_analyze('outside');
     reset role;
     return next ok(exists (select from hartonomous.embedding_curve where path = 'index' and filter_class = 'none'), type || ': measured');
     update hartonomous.embedding_statistics set scan_us = 100, bits_us = 100, fetch_us = 1, filter_us = 0.01, list_us = 100;
     set local role ann;
     return next is(hartonomous.search_explain((select v from asked limit 1), model => 'outside', recall => 0.9) #>> '{parts,0,path}', 'index', type || ': taken');
+    scans := pg_temp.scans('outside');
     return next cmp_ok(pg_temp.recall('{}', 0.9), '>=', 0.9::double precision, type || ': recall of 0.9 is kept');
+    return next cmp_ok(pg_temp.scans('outside'), '>', scans, type || ': by the index');
     reset role;
 end
 $$;
@@ -296,8 +303,14 @@ select lives_ok(format('select hartonomous.embedding_index_add(%s, %L)', :bob, '
 select results_eq('select model, type from hartonomous.embedding_index_list() order by 1', $$values ('wide16000@1', 'bits'), ('wide2001@1', 'halfvec'), ('wide4100@1', 'bits')$$);
 select throws_ok(format('select hartonomous.embedding_index_add(%s, %L, type => %L)', :bob, 'wide' || d, t), '22023') from (values (2001, 'vector'), (4100, 'halfvec')) as w (d, t);
 reset role;
+set local enable_bitmapscan = off;  -- of twenty rows
+set local enable_sort = off;
 select ok(((hartonomous._index_candidates(:bob, m.model_id, w.v, 5, 5)).ids)[1] = (select artifact_id from hartonomous.artifact where canonical_text = 'wide 7' and tenant_id = :bob), format('nearest by the index, %s dimensions', w.d))
 from wide as w join hartonomous.model as m on m.name = 'wide' || w.d and m.tenant_id = :bob where w.n = 7;
+
+select cmp_ok(pg_temp.scans('wide' || d), '>', 0::bigint, format('by the index, %s dimensions', d)) from unnest(array[2001, 4100, 16000]) as d;
+set local enable_bitmapscan = on;
+set local enable_sort = on;
 
 -- equally near ones come by id, by an index too
 set local role bob;
