@@ -219,7 +219,7 @@ begin
         if passed <= 2 and hartonomous._filter_indexed(filter) then  -- what is rare is listed sooner than counted, and will be
             listed := hartonomous._filter_occurrences(tenant_id, filter, greatest(200, rows / 50)::int);
             if listed is not null then
-                share := greatest(cardinality(listed), 0.5) / greatest(rows, cardinality(listed));
+                share := greatest(cardinality(listed), 0.5) / greatest(rows, cardinality(listed), 1);
                 return;
             end if;
         end if;

@@ -2,7 +2,7 @@
 begin;
 \ir setup.psql
 \ir model.psql
-select plan(209);
+select plan(210);
 
 -- vectors that lie around eight points, as real ones lie in groups
 create function pg_temp.near(seed text, dimensions int) returns public.vector language sql immutable as $$
@@ -107,6 +107,7 @@ select results_eq(format('select s.share, i.id from hartonomous._filter_share(%s
                   format('select 3 / s.rows::double precision, o.artifact_id from hartonomous.artifact_source as o, hartonomous._filter_share(%s, %s, ''{}'') as s where o.tenant_id = %s and o.source_uri ^@ ''u/7/7'' order by 2', :ann, :outside, :ann),
                   'what is rare, and an index has, is listed');
 select is((hartonomous._filter_share(:ann, :outside, '{"metadata": {"half": 1}}')).listed, null);
+select results_eq(format('select rows, listed, share from hartonomous._filter_share(%s, %s, ''{"source_uri_prefix": "u/7/7"}'')', :bob, :outside), $$values (0::bigint, '{}'::bigint[], 0.5::double precision)$$, 'of nothing');
 set local role ann;
 select is(hartonomous.search_explain((select v from asked limit 1), model => 'outside', filter => filter) #>> '{parts,0,path}', 'bits', 'by sign bits: ' || filter::text)
 from filters where filter in ('{}', '{"metadata": {"half": 1}}', '{"modality": "text"}');
