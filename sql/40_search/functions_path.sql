@@ -67,9 +67,8 @@ set search_path = pg_catalog, pg_temp as $$
 declare
     -- whether an artifact was deleted is asked of the nearest alone
     late  constant boolean := filter <> '{}' and filter - array['source_uri_prefix', 'metadata'] = '{}';
-    among constant bigint[] := case when given is not null then given
-                                    when late then hartonomous._filter_occurrences(tenant_id, filter, most)
-                                    else hartonomous._filter_ids(tenant_id, filter, most) end;
+    among constant bigint[] := coalesce(given, case when late then hartonomous._filter_occurrences(tenant_id, filter, most)
+                                                    else hartonomous._filter_ids(tenant_id, filter, most) end);
     take  int := case when late then k + 16 else k end;
     live  bigint[];
 begin
@@ -203,21 +202,23 @@ declare
     most int := case when filter = '{}' then least(take, k + 4) else least(take, ceil((k + 16) * 1.5 / share)) end;
     live bigint[];
     last int;
+    reached boolean;
 begin
     loop
         select n.ids, n.distances into ids, distances from hartonomous._index_candidates(tenant_id, model_id, query, take, most) as n;
         live := hartonomous._nearest_live(tenant_id, ids, filter, k);
         last := array_position(ids, live[k]);
         -- where fewer pass than elsewhere the last ones lie at the end of the candidates, of which more is missing
-        if filter <> '{}' and (last is null or 2 * last > take) and most = take and take < 1000 then
+        reached := last is not null and (filter = '{}' or 2 * last <= take);
+        if filter <> '{}' and not reached and most = take and take < 1000 then
             take := least(1000, 4 * take);
         -- of those as near as the last that was taken others may have lower ids
-        elsif most = take or distances[last] < distances[cardinality(ids)] and (filter = '{}' or 2 * last <= take) then
+        elsif most = take or reached and distances[last] < distances[cardinality(ids)] then
             exit;
         end if;
         most := take;
     end loop;
-    if last is not null and (filter = '{}' or 2 * last <= take) then
+    if reached then
         select n.kept, n.kept_distances into ids, distances from hartonomous._nearest_kept(ids, distances, live) as n;
     else
         ids := null;
