@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hartonomous import models
 
 HIDDEN, LAYERS, HEADS, POSITIONS = 32, 2, 2, 64
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -27,6 +28,13 @@ def write(folder: Path, seed: int = 0, inner: int = 64) -> Path:
         (folder / name).write_text(json.dumps(content, indent=2))
     save(folder / "model.safetensors", tensors(seed, inner), {"format": "pt"})
     return folder
+
+
+def ingest(client: Any, folder: Path) -> None:
+    """Two models, "tiny" and "other", of the tenant that the client acts for; the first is its default."""
+    for seed, name in enumerate(("tiny", "other")):
+        models.ingest(client, write(folder / name, seed=seed), name)
+    client.model_deploy("tiny")
 
 
 def files(inner: int = 64) -> dict[str, Any]:

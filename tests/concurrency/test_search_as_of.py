@@ -9,7 +9,7 @@ import hartonomous
 import numpy as np
 import pytest
 import tiny_model
-from hartonomous import errors, models
+from hartonomous import errors
 from sessions import together
 
 ROUNDS, STEPS, OUTSIDE = 5, 14, 8
@@ -34,9 +34,7 @@ def world(dsn, publisher, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     with hartonomous.connect(dsn) as client:
         client.tenant_role_add(0, "postgres")
-        for seed, name in enumerate(("tiny", "other")):
-            models.ingest(client, tiny_model.write(folder / name, seed=seed), name)
-        client.model_deploy("tiny")
+        tiny_model.ingest(client, folder)
         client.tenant_role_add(1, "postgres")
         client.tenant_role_add(0, publisher)
         client.embedding_model_register("outside", OUTSIDE)

@@ -4,7 +4,7 @@ import hartonomous
 import numpy as np
 import pytest
 import tiny_model
-from hartonomous import Client, models
+from hartonomous import Client
 
 WORDS = ["the", "data", "base", "tea", "milk", "book", "sea", "land", "green", "roast"]
 TEXTS, WHOLE, OUTSIDE = 240, 1000, 24
@@ -37,9 +37,7 @@ def stored(dsn, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     with hartonomous.connect(dsn) as client:
         client.tenant_role_add(0, "postgres")
-        for seed, name in enumerate(("tiny", "other")):
-            models.ingest(client, tiny_model.write(folder / name, seed=seed), name)
-        client.model_deploy("tiny")
+        tiny_model.ingest(client, folder)
         fill(client, "public", 40)
         client.tenant_role_add(1, "postgres")
         client.embedding_model_register("outside", OUTSIDE)
